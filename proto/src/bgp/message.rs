@@ -1,0 +1,141 @@
+//! BGP messages as values (RFC 4271 section 4).
+//!
+//! **A value of these types can always be encoded; whatever cannot is refused when it is read.**
+
+use super::attributes::PathAttributes;
+use super::wire::error::{Action, UpdateError};
+use crate::types::{Asn, EvpnRoute, RouteKey};
+use bytes::Bytes;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An address family and sub-family (RFC 4760).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Family {
+    /// Address family identifier.
+    pub afi: u16,
+    /// Subsequent address family identifier.
+    pub safi: u8,
+}
+
+impl Family {
+    /// L2VPN EVPN (RFC 7432 section 7): 25/70.
+    pub const EVPN: Self = Self { afi: 25, safi: 70 };
+    /// IPv4 unicast: 1/1.
+    pub const IPV4_UNICAST: Self = Self { afi: 1, safi: 1 };
+    /// IPv6 unicast: 2/1.
+    pub const IPV6_UNICAST: Self = Self { afi: 2, safi: 1 };
+}
+
+/// A whole message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Message {
+    /// RFC 4271 section 4.2.
+    Open(Open),
+    /// RFC 4271 section 4.3.
+    Update(Update),
+    /// RFC 4271 section 4.5.
+    Notification(Notification),
+    /// RFC 4271 section 4.4.
+    Keepalive,
+    /// RFC 2918, RFC 7313.
+    RouteRefresh(RouteRefresh),
+}
+
+/// An OPEN message. The AS is the true one, whether it came in the capability or in the field.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Open {
+    /// The sender's AS.
+    pub asn: Asn,
+    /// Hold time offered, in whole seconds; zero for none.
+    pub hold_time: Duration,
+    /// The sender's BGP identifier.
+    pub router_id: Ipv4Addr,
+    /// Capabilities in the order sent.
+    pub capabilities: Vec<Capability>,
+}
+
+/// A capability (RFC 5492).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Capability {
+    /// Code 1 (RFC 4760).
+    Multiprotocol(Family),
+    /// Code 2 (RFC 2918).
+    RouteRefresh,
+    /// Code 6 (RFC 8654).
+    ExtendedMessage,
+    /// Code 64 (RFC 4724, N flag RFC 8538).
+    GracefulRestart(GracefulRestart),
+    /// Code 65 (RFC 6793).
+    FourOctetAs(Asn),
+    /// Code 70 (RFC 7313).
+    EnhancedRouteRefresh,
+    /// Any other, kept as it came.
+    Unknown {
+        /// Its code.
+        code: u8,
+        /// Its value.
+        value: Bytes,
+    },
+}
+
+/// The graceful restart capability (RFC 4724 section 3).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct GracefulRestart {
+    /// R: the sender has just restarted; do not wait for its End-of-RIB before sending ours.
+    pub restarting: bool,
+    /// N (RFC 8538): NOTIFICATIONs and hold timer expiry also keep the routes.
+    pub notification: bool,
+    /// For how long the sender asks to keep its routes; whole seconds, at most 4095.
+    pub restart_time: Duration,
+    /// Families it restarts gracefully, with F: forwarding was preserved.
+    pub families: Vec<(Family, ForwardingPreserved)>,
+}
+
+/// The F bit of a family (RFC 4724 section 3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ForwardingPreserved {
+    /// The forwarding plane still holds what it held.
+    Yes,
+    /// It does not, or the sender cannot tell.
+    No,
+}
+
+/// A NOTIFICATION message: why the session ends.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Notification {
+    /// Error code (RFC 4271 section 4.5).
+    pub code: u8,
+    /// Error subcode.
+    pub subcode: u8,
+    /// Data, whose form depends on both.
+    pub data: Bytes,
+}
+
+/// A ROUTE-REFRESH message (RFC 2918; RFC 7313 gives the subtype a meaning).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RouteRefresh {
+    /// Which family.
+    pub family: Family,
+    /// 0 request, 1 begin, 2 end of a refresh.
+    pub subtype: u8,
+}
+
+/// An UPDATE message, after RFC 7606: what was wrong is already acted upon in `announced` and
+/// `withdrawn`, and told in `errors`.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Update {
+    /// Attributes of what is announced. None where nothing is.
+    pub attributes: Option<Arc<PathAttributes>>,
+    /// EVPN routes announced, in the order sent.
+    pub announced: Vec<EvpnRoute>,
+    /// EVPN routes withdrawn, those treated as withdrawn included.
+    pub withdrawn: Vec<RouteKey>,
+    /// The family whose End-of-RIB marker this is (RFC 4724 section 2).
+    pub end_of_rib: Option<Family>,
+    /// The worst that an error in it demands.
+    pub action: Action,
+    /// Every error, in the order found.
+    pub errors: Vec<UpdateError>,
+}

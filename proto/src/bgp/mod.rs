@@ -1,0 +1,11 @@
+//! BGP-4 (RFC 4271) with the extensions that EVPN needs, sans-IO.
+//!
+//! - [`message`]: what a message says, as values.
+//! - [`attributes`]: path attributes and communities, as values.
+//! - [`wire`]: octets to values and back, with RFC 7606's handling of errors.
+//! - [`session`]: the state machine of one neighbour.
+
+pub mod attributes;
+pub mod message;
+pub mod session;
+pub mod wire;

@@ -1,0 +1,41 @@
+//! Identity types shared by every crate: what a thing *is*, never how it is stored or sent.
+//!
+//! **Two values are equal if and only if they name the same thing**, so each can be a map's key.
+
+mod asn;
+mod esi;
+mod label;
+mod mac;
+mod rd;
+mod route;
+mod route_target;
+mod time;
+mod vni;
+
+pub use asn::{AS_TRANS, Asn};
+pub use esi::Esi;
+pub use label::Label;
+pub use mac::MacAddr;
+pub use rd::Rd;
+pub use route::{EthernetTag, EvpnRoute, RouteKey, RouteType};
+pub use route_target::RouteTarget;
+pub use time::Time;
+pub use vni::{VlanId, Vni};
+
+use thiserror::Error;
+
+/// A text that is not what it should be: `expected` says what was looked for.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("\"{text}\" is not {expected}")]
+pub struct ParseError {
+    /// The text as given.
+    pub text: String,
+    /// What it should have been, with an example.
+    pub expected: &'static str,
+}
+
+impl ParseError {
+    pub(crate) fn new(text: &str, expected: &'static str) -> Self {
+        Self { text: text.to_owned(), expected }
+    }
+}
