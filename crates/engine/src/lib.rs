@@ -1,1 +1,45 @@
-//! Being built.
+//! The one place where sessions, routes, hosts and energy meet.
+//!
+//! ```text
+//!  Input ──► sessions ► Adj-RIB-In ► import ► decision ► Loc-RIB ─┬─► update groups ──► Output::Send
+//!            kernel facts ► fabric ► MAC-VRFs, IP-VRFs ───────────┴─► desired state ──► Output::Dataplane
+//!            readings ► energy policy ► levers ► our own type 5 routes
+//! ```
+//!
+//! No I/O, no clock, no randomness, no threads. **Whoever calls [`Engine::handle`] then calls
+//! [`Engine::run`] and drains [`Engine::poll_output`] until it is empty, in that order; nothing else
+//! drives it, and the same calls yield the same outputs.**
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    forbid(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )
+)]
+
+mod energy;
+mod engine;
+mod evi;
+pub mod fabric;
+mod fib;
+mod hosts;
+mod import;
+mod io;
+mod peer;
+mod rib;
+mod restart;
+mod sessions;
+pub mod settings;
+//VIEW
+mod vrf;
+
+pub use engine::{Engine, Memory, Progress};
+pub use io::{ClearKind, Event, Input, Now, Output, PersistRecord};
+pub use vrf::Advertised;

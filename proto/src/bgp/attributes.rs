@@ -318,9 +318,12 @@ impl PmsiTunnel {
 }
 
 /// An attribute that is relayed and not read.
+///
+/// AGGREGATOR is kept with a 4-octet AS, whatever the width it came in (RFC 6793 section 4).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct RawAttribute {
-    /// Flags as received; only optional transitive ones are kept.
+    /// Optional, transitive and partial as received. ATOMIC_AGGREGATE apart, only optional
+    /// transitive attributes are kept.
     pub flags: u8,
     /// Its code.
     pub code: u8,

@@ -130,12 +130,16 @@ pub struct Update {
     pub attributes: Option<Arc<PathAttributes>>,
     /// EVPN routes announced, in the order sent.
     pub announced: Vec<EvpnRoute>,
-    /// EVPN routes withdrawn, those treated as withdrawn included.
+    /// EVPN routes withdrawn, those treated as withdrawn included. They come before `announced`: a
+    /// key in both is announced (RFC 4271 section 4.3).
     pub withdrawn: Vec<RouteKey>,
-    /// The family whose End-of-RIB marker this is (RFC 4724 section 2).
+    /// The negotiated family whose End-of-RIB marker this is (RFC 4724 section 2).
     pub end_of_rib: Option<Family>,
-    /// The worst that an error in it demands.
+    /// The worst that an error in it demands. All of it is done except for
+    /// [`Action::DisableAfiSafi`], which is the session's: then EVPN is the family, and nothing
+    /// else of the message stands.
     pub action: Action,
-    /// Every error, in the order found.
+    /// Errors in the order found, at most
+    /// [`ERRORS_MAX`](super::wire::decode::ERRORS_MAX).
     pub errors: Vec<UpdateError>,
 }

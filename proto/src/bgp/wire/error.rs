@@ -12,7 +12,8 @@ pub enum Action {
     DiscardAttribute,
     /// The route is dropped, the others stand (RFC 7606 section 5.4, RFC 7432 section 7).
     DiscardNlri,
-    /// Every route of the message counts as withdrawn.
+    /// What the error touches counts as withdrawn: every route of the message where it is an
+    /// attribute's, the one route where it is a route's own (RFC 9136 section 3.1).
     TreatAsWithdraw,
     /// The family is ignored from now on; the session stands.
     DisableAfiSafi,
@@ -58,6 +59,20 @@ pub enum ErrorKind {
     /// It should be there.
     #[error("is missing")]
     Missing,
+    /// It contradicts another field.
+    #[error("contradicts another field")]
+    Conflict,
+    /// Its family was not agreed on.
+    #[error("is of family {afi}/{safi}, which was not negotiated")]
+    NotNegotiated {
+        /// Address family identifier.
+        afi: u16,
+        /// Subsequent address family identifier.
+        safi: u8,
+    },
+    /// It does not belong on a session of this kind.
+    #[error("does not belong on a session of this kind")]
+    WrongSession,
 }
 
 /// An error of an UPDATE with what it demands.
@@ -67,4 +82,37 @@ pub struct UpdateError {
     pub error: WireError,
     /// What it demands.
     pub action: Action,
+}
+
+/// Why something cannot be put into messages.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum EncodeError {
+    /// One attribute is longer than its length field can say.
+    #[error("attribute {code} takes {length} octets, 65535 are possible: shorten it by policy")]
+    AttributeTooLong {
+        /// Its code.
+        code: u8,
+        /// Its octets.
+        length: usize,
+    },
+    /// With these attributes not even one route fits a message.
+    #[error(
+        "a message of {needed} octets is needed and the neighbour takes {length_max}: shorten the \
+         attributes by policy, or negotiate extended messages (RFC 8654)"
+    )]
+    MessageTooLong {
+        /// Octets of the shortest message that would hold the route.
+        needed: usize,
+        /// Octets that the neighbour takes.
+        length_max: usize,
+    },
+    /// The gateway of a type 5 route is of the other address family than its prefix.
+    #[error("prefix and gateway are of two address families: give a gateway of the prefix's own")]
+    GatewayOfOtherFamily,
+    /// The body of an opaque route is longer than its length octet can say.
+    #[error("a route of {length} octets cannot be sent, 255 are possible")]
+    RouteTooLong {
+        /// Its octets.
+        length: usize,
+    },
 }

@@ -1,0 +1,589 @@
+//! The engine itself: inputs to the room that they concern, and `run`, which carries what follows
+//! from room to room until nothing is left to do.
+
+use crate::energy::Energy;
+use crate::evi::Evi;
+use crate::fabric::{Fabric, fabric};
+use crate::fib::Ids;
+use crate::hosts::Hosts;
+use crate::import::{Candidate, ImportIndex, Target, TargetSet, importable, leave_l2, leave_l3};
+use crate::io::{ClearKind, Event, Input, Now, Output};
+use crate::peer::{Peer, Sender, export_to};
+use crate::restart::Restart;
+use crate::rib::Rib;
+use crate::settings::{EnergySettings, Settings};
+use crate::vrf::{Underlay, Vrf};
+use evpn_dataplane::facts::{KernelEvent, Link};
+use evpn_dataplane::object::{Change, IfIndex, Mode};
+use evpn_energy::Snapshot;
+use evpn_proto::bgp::session;
+use evpn_proto::types::{MacAddr, Rd, Time, Vni};
+use evpn_rib::decision::Source;
+use evpn_rib::table::{DestId, PeerInfo, Which};
+use evpn_rib::{Map, PeerIdx};
+use ipnet::IpNet;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
+
+/// Destinations that one [`Engine::run`] deals with at most.
+pub const RUN_BUDGET: usize = 8192;
+
+/// What the engine is born with beside its settings.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Sequences of MAC addresses that were announced before.
+    pub sequences: BTreeMap<Vni, Vec<(MacAddr, u32)>>,
+    /// The energy policy's state.
+    pub energy: Option<Snapshot>,
+}
+
+/// Whether [`Engine::run`] left something to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// Call it again, after inputs that have come in the meantime.
+    More,
+    /// There is nothing to do until the next input or deadline.
+    Idle,
+}
+
+/// Sessions, tables, hosts and energy of one leaf.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) settings: Settings,
+    pub(crate) rib: Rib,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) fabric: Fabric,
+    pub(crate) links: Vec<Link>,
+    pub(crate) connected: Vec<(IfIndex, IpNet)>,
+    pub(crate) hosts: Hosts,
+    pub(crate) evis: BTreeMap<Vni, Evi>,
+    pub(crate) vrfs: BTreeMap<usize, Vrf>,
+    pub(crate) index: ImportIndex,
+    /// Where each route is imported.
+    imports: Map<DestId, TargetSet>,
+    sequences: BTreeMap<Vni, BTreeMap<MacAddr, u32>>,
+    ids: Ids,
+    restart: Restart,
+    pub(crate) energy: Option<Energy>,
+    changes: Vec<Change>,
+    outputs: VecDeque<Output>,
+    seed: u64,
+}
+
+impl Engine {
+    /// An engine that knows nothing of its kernel and has not dialled anybody.
+    ///
+    /// `seed` is the only randomness that it ever has.
+    pub fn new(settings: Settings, memory: Memory, seed: u64, now: Now) -> Self {
+        let energy = settings
+            .energy
+            .clone()
+            .map(|settings| Energy::new(settings, memory.energy, now));
+        let sequences =
+            memory.sequences.into_iter().map(|(vni, s)| (vni, s.into_iter().collect())).collect();
+        let mut engine = Self {
+            rib: Rib::default(),
+            peers: Vec::new(),
+            fabric: Fabric::default(),
+            links: Vec::new(),
+            connected: Vec::new(),
+            hosts: Hosts::default(),
+            evis: BTreeMap::new(),
+            vrfs: BTreeMap::new(),
+            index: ImportIndex::default(),
+            imports: Map::default(),
+            sequences,
+            ids: Ids::default(),
+            restart: Restart::new(),
+            energy,
+            changes: Vec::new(),
+            outputs: VecDeque::new(),
+            seed,
+            settings,
+        };
+        let local = PeerInfo {
+            source: Source::Local,
+            router_id: engine.settings.router_id,
+            address: engine.settings.router_id.into(),
+        };
+        engine.rib.table.set_peer(PeerIdx::LOCAL, local);
+        for neighbor in engine.settings.neighbors.clone() {
+            engine.add_peer(neighbor);
+        }
+        engine
+    }
+
+    pub(crate) fn add_peer(&mut self, neighbor: crate::settings::NeighborSettings) {
+        let Ok(index) = u16::try_from(self.peers.len()) else { return };
+        self.peers.push(Peer::new(PeerIdx(index), neighbor, self.seed));
+    }
+
+    /// Takes in what happened. [`Engine::run`] is to follow, soon but not at once: inputs may be
+    /// taken in batches.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        match input {
+            Input::Kernel(events) => self.kernel(now, events),
+            Input::Accepted { serial, local, remote } => self.accepted(now, serial, local, remote),
+            Input::Connected { peer, connection, local, remote } => {
+                self.session(now, peer, session::Input::Connected { connection, local, remote });
+            }
+            Input::ConnectFailed { peer, connection, error } => {
+                self.session(now, peer, session::Input::ConnectFailed { connection, error });
+            }
+            Input::Closed { peer, connection, error } => {
+                self.session(now, peer, session::Input::Closed { connection, error });
+            }
+            Input::Received { peer, connection, message, at } => {
+                self.received(now, peer, connection, *message, at);
+            }
+            Input::Malformed { peer, connection, notification } => {
+                self.session(now, peer, session::Input::Malformed { connection, notification });
+            }
+            Input::Written { peer, connection, octets, messages, at } => {
+                self.written(now, peer, connection, octets, messages, at);
+            }
+            Input::Reading(reading) => self.with_energy(now, |e| e.reading(reading, now)),
+            Input::FeedFailed(error) => self.with_energy(now, |e| e.feed_failed(&error, now)),
+            Input::Clear { peer, kind } => self.clear(now, peer, kind),
+            Input::Reconfigure(settings) => self.reconfigure(now, *settings),
+        }
+    }
+
+    /// Takes an operator's override.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the operator; nothing has changed then.
+    pub fn request(
+        &mut self,
+        now: Now,
+        request: evpn_energy::OverrideRequest,
+    ) -> Result<(), String> {
+        let energy = self.energy.as_mut().ok_or(
+            "no energy is configured here: add an [energy] section with at least feed = { type = \
+             \"manual\" }",
+        )?;
+        let outputs = energy.request(request, now)?;
+        self.outputs.extend(outputs);
+        self.originate_prefixes(now);
+        Ok(())
+    }
+
+    fn with_energy(&mut self, now: Now, act: impl FnOnce(&mut Energy) -> Vec<Output>) {
+        let Some(energy) = self.energy.as_mut() else { return };
+        let outputs = act(energy);
+        self.outputs.extend(outputs);
+        self.originate_prefixes(now);
+    }
+
+    /// Puts the settings' energy in place of the former.
+    pub(crate) fn reconfigure_energy(&mut self, now: Now, settings: Option<EnergySettings>) {
+        match (self.energy.as_mut(), settings) {
+            (Some(energy), Some(settings)) => {
+                let outputs = energy.reconfigure(settings, now);
+                self.outputs.extend(outputs);
+            }
+            (None, Some(settings)) => self.energy = Some(Energy::new(settings, None, now)),
+            (_, None) => self.energy = None,
+        }
+        self.originate_prefixes(now);
+    }
+
+    fn kernel(&mut self, now: Now, events: Vec<KernelEvent>) {
+        for event in events {
+            match event {
+                KernelEvent::Links(links) => {
+                    self.fast_fallover(now, &links);
+                    self.links = links;
+                    self.refresh_fabric(now);
+                }
+                KernelEvent::Connected(connected) => {
+                    self.connected = connected;
+                    self.originate_prefixes(now);
+                }
+                KernelEvent::LocalMac { bridge, mac, origin, .. } if mac.is_host() => {
+                    self.hosts.macs.insert((bridge, mac), origin);
+                    if let Some(evi) = evi_on(&mut self.evis, bridge) {
+                        evi.local_mac(mac, origin);
+                    }
+                }
+                KernelEvent::LocalMac { .. } => {}
+                KernelEvent::LocalMacGone { bridge, mac } => {
+                    self.hosts.macs.remove(&(bridge, mac));
+                    if let Some(evi) = evi_on(&mut self.evis, bridge) {
+                        evi.macs.local_gone(mac);
+                    }
+                }
+                KernelEvent::Neighbour { device, address, mac } => {
+                    self.hosts.neighbours.insert((device, address), mac);
+                    if let Some(evi) = evi_on(&mut self.evis, device).filter(|_| announced(address)) {
+                        evi.macs.neighbour(address, mac);
+                    }
+                }
+                KernelEvent::NeighbourGone { device, address } => {
+                    self.hosts.neighbours.remove(&(device, address));
+                    if let Some(evi) = evi_on(&mut self.evis, device) {
+                        evi.macs.neighbour_gone(address);
+                    }
+                }
+                KernelEvent::Adopted => self.adopted(now),
+            }
+        }
+    }
+
+    /// The kernel has been read: what is there is known, and neighbours may come up.
+    fn adopted(&mut self, now: Now) {
+        let expected: Vec<PeerIdx> =
+            self.peers.iter().filter(|p| !p.settings.shutdown).map(|p| p.index).collect();
+        self.restart.adopted(now.time, self.settings.sweep_delay, expected.clone());
+        self.outputs.push_back(Output::Mode(self.restart.mode()));
+        for peer in expected {
+            self.session(now, peer, session::Input::Start);
+        }
+    }
+
+    pub(crate) fn is_adopted(&self) -> bool {
+        self.restart.mode() != Mode::Adopt
+    }
+
+    /// Recomputes which VNIs there are and brings up or down those that differ.
+    pub(crate) fn refresh_fabric(&mut self, now: Now) {
+        let wanted = fabric(&self.settings, &self.links);
+        if wanted == self.fabric {
+            return;
+        }
+        self.tell_fabric(&wanted);
+        let before = std::mem::replace(&mut self.fabric, wanted);
+        let mut changed = false;
+        let vnis: Vec<Vni> = before.evis.keys().chain(self.fabric.evis.keys()).copied().collect();
+        for vni in vnis {
+            let state = |f: &Fabric| f.evis.get(&vni).and_then(|e| e.state.clone().ok());
+            if state(&before) != state(&self.fabric) {
+                changed |= self.replace_evi(vni, state(&self.fabric));
+            }
+        }
+        for place in 0..before.vrfs.len().max(self.fabric.vrfs.len()) {
+            let state = |f: &Fabric| f.vrfs.get(place).and_then(|e| e.state.clone().ok());
+            if state(&before) != state(&self.fabric) {
+                self.replace_vrf(place, state(&self.fabric));
+                changed = true;
+            }
+        }
+        if changed {
+            self.reimport();
+            self.originate_prefixes(now);
+        }
+    }
+
+    /// Takes every VNI down and up again: their settings have changed.
+    pub(crate) fn rebuild_fabric(&mut self, now: Now) {
+        let before = std::mem::take(&mut self.fabric);
+        for vni in before.evis.keys() {
+            self.replace_evi(*vni, None);
+        }
+        for place in 0..before.vrfs.len() {
+            self.replace_vrf(place, None);
+        }
+        self.refresh_fabric(now);
+    }
+
+    fn tell_fabric(&mut self, wanted: &Fabric) {
+        let every = |f: &Fabric| -> Vec<crate::fabric::Evi> {
+            f.evis.values().chain(&f.vrfs).cloned().collect()
+        };
+        let before = every(&self.fabric);
+        for evi in every(wanted) {
+            let was = before.iter().find(|b| b.vni == evi.vni);
+            let problems = |e: &crate::fabric::Evi| -> Vec<String> {
+                e.state.as_ref().err().into_iter().chain(&e.warnings).cloned().collect()
+            };
+            let known = was.map(problems).unwrap_or_default();
+            for problem in problems(&evi).into_iter().filter(|p| !known.contains(p)) {
+                self.outputs.push_back(Output::Event(Event::Vni(evi.vni, problem)));
+            }
+        }
+    }
+
+    fn replace_evi(&mut self, vni: Vni, devices: Option<crate::fabric::Devices>) -> bool {
+        if let Some(mut evi) = self.evis.remove(&vni) {
+            self.sequences.entry(vni).or_default().extend(evi.macs.sequences());
+            evi.tear_down(&mut self.rib, &mut self.changes);
+        }
+        let Some(devices) = devices else { return true };
+        let exception = self.settings.vnis.get(&vni).and_then(|v| v.rd);
+        let rd = exception.unwrap_or_else(|| self.automatic_rd(vni));
+        let sequences = self.sequences.get(&vni).cloned().unwrap_or_default();
+        let bridge = devices.bridge;
+        let mut evi = Evi::new(&self.settings, vni, devices, rd, sequences);
+        evi.originate_imet(&mut self.rib);
+        for (mac, origin) in self.hosts.macs_of(bridge) {
+            evi.local_mac(mac, origin);
+        }
+        for (address, mac) in self.hosts.neighbours_of(bridge) {
+            if announced(address) {
+                evi.macs.neighbour(address, mac);
+            }
+        }
+        self.evis.insert(vni, evi);
+        true
+    }
+
+    fn replace_vrf(&mut self, place: usize, devices: Option<crate::fabric::Devices>) {
+        if let Some(mut vrf) = self.vrfs.remove(&place) {
+            vrf.tear_down(&mut self.rib, &mut self.ids, &mut self.changes);
+        }
+        let Some(settings) = self.settings.vrfs.get(place) else { return };
+        if let Some(devices) = devices {
+            let rd = settings.rd.unwrap_or_else(|| self.automatic_rd(settings.l3vni));
+            let vrf = Vrf::new(&self.settings, settings, devices, rd);
+            self.vrfs.insert(place, vrf);
+        }
+    }
+
+    /// RFC 7432 section 7.9: the router id and a number that is unique here: the VNI's low 16 bits,
+    /// or the next that no lower VNI has.
+    fn automatic_rd(&self, vni: Vni) -> Rd {
+        let vnis = self.fabric.evis.keys().copied();
+        let mut vnis: Vec<Vni> = vnis.chain(self.settings.vrfs.iter().map(|v| v.l3vni)).collect();
+        vnis.sort_unstable();
+        vnis.dedup();
+        let mut taken = std::collections::BTreeSet::new();
+        for candidate in vnis {
+            let [_, _, a, b] = candidate.get().to_be_bytes();
+            let mut number = u16::from_be_bytes([a, b]);
+            while !taken.insert(number) {
+                number = number.wrapping_add(1);
+            }
+            if candidate == vni {
+                return Rd::ipv4(self.settings.router_id, number);
+            }
+        }
+        let [_, _, a, b] = vni.get().to_be_bytes();
+        Rd::ipv4(self.settings.router_id, u16::from_be_bytes([a, b]))
+    }
+
+    /// Every route is looked at again: which VNIs take it may have changed.
+    pub(crate) fn reimport(&mut self) {
+        self.index = ImportIndex::new(&self.evis, &self.vrfs);
+        self.imports.clear();
+        let all: Vec<DestId> = self.rib.table.iter().map(|(id, _)| id).collect();
+        for id in &all {
+            self.leave_everywhere(*id);
+        }
+        self.rib.dirty.extend(all);
+    }
+
+    fn leave_everywhere(&mut self, id: DestId) {
+        let Some(dest) = self.rib.table.get(id) else { return };
+        for evi in self.evis.values_mut() {
+            leave_l2(evi, id, &dest.key, &mut self.changes);
+        }
+        for vrf in self.vrfs.values_mut() {
+            leave_l3(vrf, id, &dest.key);
+        }
+    }
+
+    /// Announces our prefixes as the energy has them now.
+    pub(crate) fn originate_prefixes(&mut self, now: Now) {
+        let energy = self.energy.as_ref();
+        for vrf in self.vrfs.values_mut() {
+            vrf.originate(&mut self.rib, &self.settings, &self.connected, |drain_time| {
+                energy.map(|e| e.advertised(now.time, drain_time))
+            });
+        }
+    }
+
+    /// Carries on what the inputs began. [`Engine::poll_output`] is to follow.
+    pub fn run(&mut self, now: Now) -> Progress {
+        self.timeouts(now);
+        let mut budget = RUN_BUDGET;
+        loop {
+            let batch = budget.min(self.rib.dirty.len());
+            let ids: Vec<DestId> = self.rib.dirty.drain(..batch).collect();
+            budget -= batch;
+            for id in ids {
+                self.propagate(id);
+            }
+            let outputs = &mut self.outputs;
+            for evi in self.evis.values_mut().filter(|e| e.macs.is_dirty()) {
+                evi.settle(&mut self.rib, &mut self.changes, outputs);
+            }
+            if budget == 0 || self.rib.dirty.is_empty() {
+                break;
+            }
+        }
+        self.program_prefixes(now);
+        self.flush();
+        if self.rib.dirty.is_empty() { Progress::Idle } else { Progress::More }
+    }
+
+    /// A best path changed: VNIs and groups hear of it.
+    fn propagate(&mut self, id: DestId) {
+        self.import(id);
+        for key in self.rib.groups.keys().copied().collect::<smallvec::SmallVec<[_; 4]>>() {
+            let export = export_to(&self.rib, id, key);
+            if let Some(group) = self.rib.groups.get_mut(&key) {
+                group.cache = None;
+                group.updates.change(&mut self.rib.table, id, export);
+            }
+        }
+        self.rib.table.collect(id);
+    }
+
+    fn import(&mut self, id: DestId) {
+        let Some(dest) = self.rib.table.get(id) else { return };
+        let path = importable(dest);
+        let attributes = path.and_then(|p| self.rib.store.get(p.attributes));
+        let mut entered = TargetSet::new();
+        if let (Some(path), Some(attributes)) = (path, attributes) {
+            let candidate = Candidate { id, dest, path, attributes };
+            for target in self.index.targets(attributes) {
+                match target {
+                    Target::L2(vni) if candidate.check_l2(vni).is_ok() => {
+                        let Some(evi) = self.evis.get_mut(&vni) else { continue };
+                        candidate.enter_l2(evi, &mut self.changes);
+                    }
+                    Target::L3(place) => {
+                        let Some(vrf) = self.vrfs.get_mut(&place) else { continue };
+                        let Ok(prefix) = candidate.check_l3(vrf.settings.l3vni) else { continue };
+                        let info = self.rib.table.peer(path.peer);
+                        let key = self.rib.store.decision_key(path.attributes);
+                        let (Some(info), Some(key)) = (info, key) else { continue };
+                        candidate.enter_l3(vrf, info, key, prefix);
+                    }
+                    Target::L2(_) => continue,
+                }
+                entered.push(target);
+            }
+        }
+        let former = self.imports.remove(&id).unwrap_or_default();
+        for target in former.iter().filter(|t| !entered.contains(t)) {
+            match target {
+                Target::L2(vni) => {
+                    if let Some(evi) = self.evis.get_mut(vni) {
+                        leave_l2(evi, id, &dest.key, &mut self.changes);
+                    }
+                }
+                Target::L3(place) => {
+                    if let Some(vrf) = self.vrfs.get_mut(place) {
+                        leave_l3(vrf, id, &dest.key);
+                    }
+                }
+            }
+        }
+        if !entered.is_empty() {
+            self.imports.insert(id, entered);
+        }
+    }
+
+    /// RFC 4724 section 4.1: after a restart routes are chosen when all are known; until then the
+    /// kernel's routes and groups, with the flows in them, stay as they are.
+    fn program_prefixes(&mut self, now: Now) {
+        if self.restart.in_progress() {
+            return;
+        }
+        let neighbours = self.settings.neighbors.iter().map(|n| n.address);
+        let vteps = self.evis.values().flat_map(|e| e.flood.keys().copied());
+        let mut underlay =
+            Underlay { addresses: neighbours.chain(vteps).collect(), connected: &self.connected };
+        for vrf in self.vrfs.values_mut() {
+            let ways = vrf.table.iter().flat_map(|(_, paths)| paths.iter().map(|p| p.vtep));
+            if vrf.table.is_dirty() {
+                underlay.addresses.extend(ways);
+                vrf.program(&mut self.ids, now.time, &underlay, &mut self.changes);
+            }
+        }
+    }
+
+    pub(crate) fn sender(&self) -> Sender {
+        Sender { asn: self.settings.asn, may_end_of_rib: !self.restart.in_progress() }
+    }
+
+    fn flush(&mut self) {
+        if !self.changes.is_empty() {
+            self.outputs.push_back(Output::Dataplane(std::mem::take(&mut self.changes)));
+        }
+        let sender = self.sender();
+        let mut outputs = Vec::new();
+        for peer in &mut self.peers {
+            peer.flush(&mut self.rib, &sender, &mut outputs);
+        }
+        self.outputs.extend(outputs);
+    }
+
+    /// The next thing to do; none until the next input or deadline.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    pub(crate) fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    /// When to call [`Engine::run`] if no input comes first.
+    pub fn next_deadline(&self, now: Time) -> Option<Time> {
+        let sessions = self.peers.iter().filter_map(|p| p.session.next_deadline());
+        let stale = self.peers.iter().filter_map(|p| p.stale_until);
+        let groups = self.vrfs.values().filter_map(|v| v.fib.next_deadline());
+        let drain_times = self.vrfs.values().flat_map(|v| v.wanted(&self.connected).into_values());
+        let energy = self.energy.as_ref().and_then(|e| e.next_deadline(now, drain_times));
+        sessions.chain(stale).chain(groups).chain(energy).chain(self.restart.next_deadline()).min()
+    }
+
+    fn timeouts(&mut self, now: Now) {
+        let time = now.time;
+        for place in 0..self.peers.len() {
+            let Some(peer) = self.peers.get(place) else { continue };
+            let index = peer.index;
+            let stale = peer.stale_until.is_some_and(|t| t <= time);
+            if peer.session.next_deadline().is_some_and(|t| t <= time) {
+                self.session(now, index, session::Input::Timeout);
+            }
+            if stale {
+                self.drop_paths(index, Which::Stale);
+            }
+        }
+        if let Some(complete) = self.restart.advance(time) {
+            self.outputs.push_back(Output::Mode(self.restart.mode()));
+            self.outputs.push_back(Output::Event(Event::RestartComplete(complete.text())));
+            for peer in &mut self.peers {
+                peer.session.restart_complete();
+            }
+        }
+        for vrf in self.vrfs.values_mut() {
+            vrf.fib.settle(time, &mut self.changes);
+        }
+        let outputs = match self.energy.as_mut() {
+            Some(energy) => energy.decide(now),
+            None => return,
+        };
+        self.outputs.extend(outputs);
+        self.originate_prefixes(now);
+    }
+
+    pub(crate) fn told(&mut self, peer: PeerIdx) {
+        self.restart.told(peer);
+    }
+
+    fn clear(&mut self, now: Now, peer: PeerIdx, kind: ClearKind) {
+        match kind {
+            ClearKind::Hard(reason) => self.session(now, peer, session::Input::Stop { reason }),
+            ClearKind::Soft => {
+                let Some(place) = self.peers.get(usize::from(peer.0)) else { return };
+                let refresh = place.request_refresh();
+                self.outputs.extend(refresh);
+                self.resend(peer);
+            }
+        }
+    }
+}
+
+/// The L2VNI of a bridge.
+fn evi_on(evis: &mut BTreeMap<Vni, Evi>, bridge: IfIndex) -> Option<&mut Evi> {
+    evis.values_mut().find(|e| e.devices.bridge == bridge)
+}
+
+/// Whether an address is worth announcing: link-local ones mean nothing elsewhere, but neighbours
+/// resolve them, so suppression needs them (RFC 9161 section 3.1).
+fn announced(address: IpAddr) -> bool {
+    !address.is_unspecified() && !address.is_multicast() && !address.is_loopback()
+}

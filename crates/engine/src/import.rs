@@ -1,0 +1,249 @@
+//! From the tables to the VNIs: which of them a route belongs to, by its route targets.
+//!
+//! **Where a route was imported is remembered, so that it leaves exactly where it entered**,
+//! whatever has become of its attributes in between.
+
+use crate::evi::Evi;
+use crate::settings::Targets;
+use crate::vrf::Vrf;
+use evpn_dataplane::object::Change;
+use evpn_proto::bgp::attributes::{ENCAP_VXLAN, PathAttributes, PmsiTunnel};
+use evpn_proto::types::{Label, RouteKey, RouteTarget, Vni};
+use evpn_rib::ip_vrf::PrefixPath;
+use evpn_rib::mac_vrf::Remote;
+use evpn_rib::table::{Dest, DestId, Path, PeerInfo};
+use evpn_rib::{Map, PeerIdx};
+use ipnet::IpNet;
+use smallvec::SmallVec;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+/// Where a route is imported.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Target {
+    /// An L2VNI.
+    L2(Vni),
+    /// A VRF, by its place in the settings.
+    L3(usize),
+}
+
+pub(crate) type TargetSet = SmallVec<[Target; 2]>;
+
+/// Which route targets lead where.
+#[derive(Debug, Default)]
+pub(crate) struct ImportIndex {
+    explicit: Map<RouteTarget, TargetSet>,
+    /// Automatic targets of whatever AS, by their VNI.
+    auto: Map<Vni, Target>,
+}
+
+impl ImportIndex {
+    pub(crate) fn new(evis: &BTreeMap<Vni, Evi>, vrfs: &BTreeMap<usize, Vrf>) -> Self {
+        let mut index = Self::default();
+        for evi in evis.values() {
+            index.add(Target::L2(evi.vni), evi.vni, &evi.import);
+        }
+        for (place, vrf) in vrfs {
+            index.add(Target::L3(*place), vrf.settings.l3vni, &vrf.import);
+        }
+        index
+    }
+
+    fn add(&mut self, target: Target, vni: Vni, import: &Targets) {
+        if import.auto {
+            self.auto.insert(vni, target);
+        }
+        for rt in &import.explicit {
+            let entry = self.explicit.entry(*rt).or_default();
+            if !entry.contains(&target) {
+                entry.push(target);
+            }
+        }
+    }
+
+    /// Everything that the attributes' route targets lead to.
+    pub(crate) fn targets(&self, attributes: &PathAttributes) -> TargetSet {
+        let mut found = TargetSet::new();
+        for rt in attributes.route_targets() {
+            let auto = rt.auto_vni().and_then(|vni| self.auto.get(&vni));
+            let explicit = self.explicit.get(&rt).into_iter().flatten();
+            for target in auto.into_iter().chain(explicit) {
+                if !found.contains(target) {
+                    found.push(*target);
+                }
+            }
+        }
+        found
+    }
+}
+
+/// Why a route of which a VNI has the route target is not imported there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Unimported {
+    /// Not VXLAN.
+    Encapsulation(u16),
+    /// Another VNI in the label than ours: needs a downstream-assigned VNI, which is not served.
+    Label(Label),
+    /// No router's MAC community: nobody to send routed frames to.
+    NoRouterMac,
+    /// A gateway or segment to be resolved first (RFC 9136 section 4.2 to 4.4), which is not served.
+    OverlayIndex,
+    /// Not a kind of route that this VNI takes.
+    Kind,
+}
+
+impl Unimported {
+    pub(crate) fn text(self) -> String {
+        match self {
+            Self::Encapsulation(kind) => format!("its encapsulation is {kind}, not VXLAN (8)"),
+            Self::Label(label) => {
+                format!("its label is {label}: VNIs that differ from leaf to leaf are not served")
+            }
+            Self::NoRouterMac => "it has no router's MAC community".to_owned(),
+            Self::OverlayIndex => {
+                "it has a gateway or segment to be resolved first, which is not served".to_owned()
+            }
+            Self::Kind => "this kind of route is not for this VNI".to_owned(),
+        }
+    }
+}
+
+/// A route about to be imported.
+pub(crate) struct Candidate<'a> {
+    pub(crate) id: DestId,
+    pub(crate) dest: &'a Dest,
+    pub(crate) path: &'a Path,
+    pub(crate) attributes: &'a PathAttributes,
+}
+
+impl Candidate<'_> {
+    fn check_encapsulation(&self) -> Result<(), Unimported> {
+        // RFC 8365 section 5.1.3: without the community the default is the operator's; here VXLAN.
+        match self.attributes.encapsulation() {
+            None | Some(ENCAP_VXLAN) => Ok(()),
+            Some(other) => Err(Unimported::Encapsulation(other)),
+        }
+    }
+
+    fn check_label(&self, label: Label, vni: Vni) -> Result<(), Unimported> {
+        if label == Label::from(vni) { Ok(()) } else { Err(Unimported::Label(label)) }
+    }
+
+    /// Whether an L2VNI takes it.
+    pub(crate) fn check_l2(&self, vni: Vni) -> Result<(), Unimported> {
+        self.check_encapsulation()?;
+        match self.dest.key {
+            RouteKey::MacIp { .. } => self.check_label(self.path.label1, vni),
+            RouteKey::Imet { .. } => Ok(()),
+            _ => Err(Unimported::Kind),
+        }
+    }
+
+    /// Whether a VRF takes it: a prefix, or a host with a second label (RFC 9135 section 4.1).
+    pub(crate) fn check_l3(&self, l3vni: Vni) -> Result<IpNet, Unimported> {
+        self.check_encapsulation()?;
+        let prefix = match self.dest.key {
+            RouteKey::IpPrefix { prefix, .. } => {
+                self.check_label(self.path.label1, l3vni)?;
+                if self.path.has_overlay() {
+                    return Err(Unimported::OverlayIndex);
+                }
+                prefix
+            }
+            RouteKey::MacIp { ip: Some(ip), .. } => {
+                self.check_label(self.path.label2().ok_or(Unimported::Kind)?, l3vni)?;
+                IpNet::from(ip)
+            }
+            _ => return Err(Unimported::Kind),
+        };
+        if self.attributes.router_mac().is_none_or(|mac| !mac.is_host()) {
+            return Err(Unimported::NoRouterMac);
+        }
+        Ok(prefix)
+    }
+
+    /// Where flooded frames go: the PMSI tunnel's end, or the next hop where a peer leaves the
+    /// attribute out or sends another tunnel.
+    fn flood_vtep(&self) -> IpAddr {
+        let tunnel = self.attributes.pmsi.as_ref();
+        let replicated = tunnel.filter(|t| t.tunnel_type == PmsiTunnel::INGRESS_REPLICATION);
+        let end = replicated.and_then(|t| {
+            let octets = t.identifier.as_ref();
+            let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+            v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
+        });
+        end.filter(|a| !a.is_unspecified()).unwrap_or(self.attributes.next_hop)
+    }
+
+    /// Brings it into an L2VNI.
+    pub(crate) fn enter_l2(&self, evi: &mut Evi, changes: &mut Vec<Change>) {
+        match self.dest.key {
+            RouteKey::MacIp { mac, ip, .. } => {
+                let mobility = self.attributes.mac_mobility().unwrap_or_default();
+                let vtep = self.attributes.next_hop;
+                evi.macs.remote_added(ip, Remote { dest: self.id, mac, vtep, mobility });
+            }
+            RouteKey::Imet { .. } => {
+                let vtep = self.flood_vtep();
+                leave_flood(evi, self.id, Some(vtep), changes);
+                changes.extend(evi.set_flood(vtep, self.id, true));
+            }
+            _ => {}
+        }
+    }
+
+    /// Brings it into a VRF.
+    pub(crate) fn enter_l3(
+        &self,
+        vrf: &mut Vrf,
+        info: &PeerInfo,
+        key: &evpn_rib::attr_store::DecisionKey,
+        prefix: IpNet,
+    ) {
+        let Some(router_mac) = self.attributes.router_mac() else { return };
+        let path = PrefixPath {
+            dest: self.id,
+            source: info.source,
+            router_id: info.router_id,
+            peer: info.address,
+            key: *key,
+            vtep: self.attributes.next_hop,
+            router_mac,
+            bandwidth: self.attributes.link_bandwidth(),
+        };
+        vrf.table.added(prefix, path);
+    }
+}
+
+fn leave_flood(evi: &mut Evi, id: DestId, keep: Option<IpAddr>, changes: &mut Vec<Change>) {
+    let here = |(vtep, routes): (&IpAddr, &Vec<DestId>)| {
+        (routes.contains(&id) && Some(*vtep) != keep).then_some(*vtep)
+    };
+    let vteps: Vec<IpAddr> = evi.flood.iter().filter_map(here).collect();
+    for vtep in vteps {
+        changes.extend(evi.set_flood(vtep, id, false));
+    }
+}
+
+/// Takes a route out of an L2VNI.
+pub(crate) fn leave_l2(evi: &mut Evi, id: DestId, key: &RouteKey, changes: &mut Vec<Change>) {
+    match key {
+        RouteKey::MacIp { mac, ip, .. } => evi.macs.remote_removed(*mac, *ip, id),
+        RouteKey::Imet { .. } => leave_flood(evi, id, None, changes),
+        _ => {}
+    }
+}
+
+/// Takes a route out of a VRF.
+pub(crate) fn leave_l3(vrf: &mut Vrf, id: DestId, key: &RouteKey) {
+    match key {
+        RouteKey::IpPrefix { prefix, .. } => vrf.table.removed(*prefix, id),
+        RouteKey::MacIp { ip: Some(ip), .. } => vrf.table.removed(IpNet::from(*ip), id),
+        _ => {}
+    }
+}
+
+/// Whether a path can be imported at all: it is the best one and not our own.
+pub(crate) fn importable(dest: &Dest) -> Option<&Path> {
+    dest.best().filter(|path| path.peer != PeerIdx::LOCAL)
+}

@@ -1,0 +1,339 @@
+//! One neighbour: its session, its place in an update group, and what it is owed.
+
+use crate::io::Output;
+use crate::rib::{Encoded, Group, GroupKey, Rib};
+use crate::settings::NeighborSettings;
+use bytes::{Bytes, BytesMut};
+use evpn_proto::bgp::attributes::{Community, ExtCommunity, PathAttributes};
+use evpn_proto::bgp::message::{Family, Message, RouteRefresh};
+use evpn_proto::bgp::session::{self, ConnectionId, Negotiated, PeerKind, Session};
+use evpn_proto::bgp::wire::{
+    self, AsWidth, DecodeContext, SessionKind, encode_attributes, encode_end_of_rib,
+};
+use evpn_proto::types::{Asn, EvpnRoute, Time};
+use evpn_rib::PeerIdx;
+use evpn_rib::attr_store::{AttrId, LOCAL_PREF_DEFAULT};
+use evpn_rib::table::DestId;
+use evpn_rib::update_group::Export;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Octets that may be on their way to a neighbour's socket; beyond it waits in the tables.
+pub(crate) const SEND_WINDOW_OCTETS: usize = 256 * 1024;
+/// Changes that are encoded at a time.
+const BATCH_MAX: usize = 4096;
+/// A ROUTE-REFRESH that asks for the routes (RFC 2918).
+const REFRESH_REQUEST: u8 = 0;
+
+/// What is wrong with a neighbour's messages, counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Faults {
+    /// Attributes dropped (RFC 7606 section 2).
+    pub attributes_discarded: u64,
+    /// Routes dropped.
+    pub routes_discarded: u64,
+    /// UPDATEs whose routes counted as withdrawn.
+    pub treated_as_withdrawn: u64,
+    /// Times that the family was given up.
+    pub family_disabled: u64,
+}
+
+/// A neighbour.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) index: PeerIdx,
+    pub(crate) settings: NeighborSettings,
+    pub(crate) session: Session,
+    pub(crate) up: Option<Up>,
+    /// Its routes are kept over its restart until then.
+    pub(crate) stale_until: Option<Time>,
+    /// The end or failure that was last told to the log.
+    pub(crate) told: Option<String>,
+    pub(crate) faults: Faults,
+    pub(crate) last_fault: Option<String>,
+}
+
+/// What there is only while the session is Established.
+#[derive(Debug)]
+pub(crate) struct Up {
+    pub(crate) connection: ConnectionId,
+    pub(crate) negotiated: Arc<Negotiated>,
+    /// None if the family is not in common, or was given up after an error.
+    pub(crate) group: Option<GroupKey>,
+    /// Octets sent that the socket has not taken.
+    pub(crate) in_flight: usize,
+    /// UPDATEs sent of which the session has not been told.
+    pub(crate) updates_unreported: u64,
+    pub(crate) end_of_rib_sent: bool,
+    pub(crate) end_of_rib_received: bool,
+}
+
+impl Peer {
+    pub(crate) fn new(index: PeerIdx, settings: NeighborSettings, seed: u64) -> Self {
+        let session = Session::new(settings.session.clone(), seed ^ u64::from(index.0));
+        Self {
+            index,
+            settings,
+            session,
+            up: None,
+            stale_until: None,
+            told: None,
+            faults: Faults::default(),
+            last_fault: None,
+        }
+    }
+
+    pub(crate) fn address(&self) -> IpAddr {
+        self.settings.address
+    }
+
+    /// Whether UPDATEs of this connection count.
+    pub(crate) fn up_on(&self, connection: ConnectionId) -> Option<&Up> {
+        self.up.as_ref().filter(|up| up.connection == connection)
+    }
+
+    /// The session has come up.
+    pub(crate) fn established(&mut self, connection: ConnectionId) -> Option<&Up> {
+        let negotiated = Arc::clone(self.session.negotiated()?);
+        let group = negotiated.families.contains(&Family::EVPN).then(|| GroupKey {
+            external: negotiated.kind == PeerKind::External,
+            four_octet_as: negotiated.four_octet_as,
+            length_max: negotiated.send_length_max.into(),
+        });
+        self.up = Some(Up {
+            connection,
+            negotiated,
+            group,
+            in_flight: 0,
+            updates_unreported: 0,
+            end_of_rib_sent: false,
+            end_of_rib_received: false,
+        });
+        self.up.as_ref()
+    }
+
+    /// Sends what there is to send, as far as the window allows. Tells whether anything was sent.
+    pub(crate) fn flush(&mut self, rib: &mut Rib, sender: &Sender, outputs: &mut Vec<Output>) {
+        let peer = self.index;
+        let Some(up) = self.up.as_mut() else { return };
+        let Some(key) = up.group else { return };
+        while up.in_flight < SEND_WINDOW_OCTETS {
+            let Some(encoded) = next_octets(rib, key, peer, sender) else { break };
+            if let Some(group) = rib.groups.get_mut(&key) {
+                group.updates.advance(&mut rib.table, peer, encoded.to);
+            }
+            if encoded.octets.is_empty() {
+                continue;
+            }
+            up.in_flight += encoded.octets.len();
+            outputs.push(Output::Send {
+                peer,
+                connection: up.connection,
+                octets: encoded.octets,
+            });
+            up.updates_unreported += encoded.messages;
+        }
+        let initial_done =
+            rib.groups.get(&key).is_some_and(|g| g.updates.is_initial_done(peer));
+        if initial_done && !up.end_of_rib_sent && sender.may_end_of_rib {
+            up.end_of_rib_sent = true;
+            let octets = encode_end_of_rib(Family::EVPN);
+            up.in_flight += octets.len();
+            up.updates_unreported += 1;
+            outputs.push(Output::Send { peer, connection: up.connection, octets });
+        }
+    }
+
+    /// Asks the neighbour to send its routes again.
+    pub(crate) fn request_refresh(&self) -> Option<Output> {
+        let up = self.up.as_ref().filter(|up| up.negotiated.route_refresh)?;
+        let refresh = RouteRefresh { family: Family::EVPN, subtype: REFRESH_REQUEST };
+        let octets = wire::encode_route_refresh(&refresh);
+        Some(Output::Send { peer: self.index, connection: up.connection, octets })
+    }
+}
+
+/// What every neighbour is sent alike.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sender {
+    pub(crate) asn: Asn,
+    /// Whether we have told all that a restart took from us (RFC 4724 section 4.1).
+    pub(crate) may_end_of_rib: bool,
+}
+
+/// What a change of best path means to a group.
+pub(crate) fn export_to(rib: &Rib, id: DestId, key: GroupKey) -> Export {
+    let Some(best) = rib.table.get(id).and_then(|d| d.best()) else { return Export::Withdraw };
+    let Some(attributes) = rib.store.get(best.attributes) else { return Export::Withdraw };
+    let well_known = |c| attributes.has_community(c);
+    if well_known(Community::NO_ADVERTISE) || (key.external && no_export(attributes)) {
+        return Export::Withdraw;
+    }
+    // RFC 4456 section 6: without reflection, what an internal neighbour told stays with us.
+    let internal = best.peer != PeerIdx::LOCAL
+        && rib.table.peer(best.peer).is_some_and(|info| {
+            info.source == evpn_rib::decision::Source::Internal
+        });
+    if internal && !key.external {
+        return Export::Withdraw;
+    }
+    Export::Announce(best.peer)
+}
+
+fn no_export(attributes: &PathAttributes) -> bool {
+    attributes.has_community(Community::NO_EXPORT)
+        || attributes.has_community(Community::NO_EXPORT_SUBCONFED)
+}
+
+/// The attributes as they leave toward a group.
+pub(crate) fn outgoing(attributes: &PathAttributes, key: GroupKey, asn: Asn) -> PathAttributes {
+    let mut out = attributes.clone();
+    if !key.external {
+        // RFC 4271 section 5.1.5: always present toward internal neighbours.
+        out.local_pref = Some(attributes.local_pref.unwrap_or(LOCAL_PREF_DEFAULT));
+        return out;
+    }
+    let originated = attributes.as_path.segments.is_empty();
+    out.as_path = attributes.as_path.prepended(asn);
+    out.local_pref = None;
+    out.originator_id = None;
+    out.cluster_list.clear();
+    if !originated {
+        // RFC 4271 section 5.1.4: a MED of one neighbouring AS is not for another.
+        out.med = None;
+    }
+    // RFC 4360 section 2. Link bandwidth crosses borders all the same (RFC 10005): else no route
+    // server could pass on what a drain says.
+    out.ext_communities.retain(|c| c.is_transitive() || is_link_bandwidth(c));
+    out
+}
+
+const fn is_link_bandwidth(community: &ExtCommunity) -> bool {
+    matches!(community.0, [0x40, 0x04, ..])
+}
+
+/// The next stretch for a neighbour; none if it is current.
+fn next_octets(rib: &mut Rib, key: GroupKey, peer: PeerIdx, sender: &Sender) -> Option<Encoded> {
+    let group = rib.groups.get(&key)?;
+    if group.updates.is_current(peer) {
+        return None;
+    }
+    let from = group.updates.cursor(peer)?;
+    if let Some(cached) = group.cache.as_ref().filter(|c| c.from == from && !c.of_one) {
+        return Some(cached.clone());
+    }
+    let batch = group.updates.next_batch(peer, BATCH_MAX);
+    let mut out = BytesMut::new();
+    let mut updates = withdrawals(rib, &batch.withdraw, key, &mut out);
+    let mut by_attributes: Vec<(AttrId, DestId)> = batch
+        .announce
+        .iter()
+        .filter_map(|id| Some((rib.table.get(*id)?.best()?.attributes, *id)))
+        .collect();
+    // Stable: within one set of attributes the order of change stays.
+    by_attributes.sort_by_key(|(attributes, _)| *attributes);
+    for set in by_attributes.chunk_by(|a, b| a.0 == b.0) {
+        updates += announcements(rib, set, key, sender, &mut out);
+    }
+    let encoded = Encoded {
+        from,
+        to: batch.to,
+        octets: out.freeze(),
+        messages: updates,
+        of_one: batch.of_one,
+    };
+    if let Some(Group { cache, .. }) = rib.groups.get_mut(&key) {
+        *cache = Some(encoded.clone());
+    }
+    Some(encoded)
+}
+
+fn withdrawals(rib: &Rib, ids: &[DestId], key: GroupKey, out: &mut BytesMut) -> u64 {
+    let keys = ids.iter().filter_map(|id| Some(&rib.table.get(*id)?.key));
+    let before = out.len();
+    if wire::withdraw(keys, key.length_max, out).is_err() {
+        out.truncate(before);
+    }
+    count_messages(out.get(before..).unwrap_or_default())
+}
+
+fn announcements(
+    rib: &Rib,
+    set: &[(AttrId, DestId)],
+    key: GroupKey,
+    sender: &Sender,
+    out: &mut BytesMut,
+) -> u64 {
+    let Some(attributes) = set.first().and_then(|(id, _)| rib.store.get(*id)) else { return 0 };
+    let outgoing = outgoing(attributes, key, sender.asn);
+    let Ok(octets) = encode_attributes(&outgoing, key.as_width()) else { return 0 };
+    let routes: Vec<EvpnRoute> = set
+        .iter()
+        .filter_map(|(_, id)| {
+            let dest = rib.table.get(*id)?;
+            Some(rib.table.route(dest, dest.best()?))
+        })
+        .collect();
+    let before = out.len();
+    let next_hop = outgoing.next_hop;
+    if wire::announce(&octets, next_hop, routes.iter(), key.length_max, out).is_err() {
+        out.truncate(before);
+    }
+    count_messages(out.get(before..).unwrap_or_default())
+}
+
+/// How many messages stand in the octets, by their length fields.
+fn count_messages(mut octets: &[u8]) -> u64 {
+    let mut count = 0;
+    while let Some([high, low]) = octets.get(16..18) {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        let Some(rest) = octets.get(length.max(wire::HEADER_LENGTH)..) else { break };
+        octets = rest;
+        count += 1;
+    }
+    count
+}
+
+/// A session's message as octets.
+pub(crate) fn encode(message: &Message) -> Bytes {
+    match message {
+        Message::Open(open) => wire::encode_open(open),
+        Message::Notification(notification) => wire::encode_notification(notification),
+        Message::RouteRefresh(refresh) => wire::encode_route_refresh(refresh),
+        // A session sends no UPDATEs.
+        Message::Keepalive | Message::Update(_) => wire::encode_keepalive(),
+    }
+}
+
+/// How to read what comes after the OPEN.
+pub(crate) fn decode_context(negotiated: &Negotiated) -> DecodeContext {
+    DecodeContext {
+        as_width: if negotiated.four_octet_as { AsWidth::Four } else { AsWidth::Two },
+        length_max: negotiated.receive_length_max.into(),
+        families: negotiated.families.iter().copied().collect(),
+        session: match negotiated.kind {
+            PeerKind::Internal => SessionKind::Internal,
+            PeerKind::External => SessionKind::External,
+        },
+    }
+}
+
+/// What a session says, as the engine says it. What concerns routes the engine deals with itself.
+pub(crate) fn translate(peer: PeerIdx, output: session::Output) -> Option<Output> {
+    Some(match output {
+        session::Output::Connect { connection } => Output::Connect { peer, connection },
+        session::Output::Close { connection } => Output::Close { peer, connection },
+        session::Output::Send { connection, message } => {
+            Output::Send { peer, connection, octets: encode(&message) }
+        }
+        session::Output::Negotiated { connection, negotiated } => {
+            Output::Negotiated { peer, connection, context: decode_context(&negotiated) }
+        }
+        session::Output::Lease { connection, interval, until } => {
+            Output::Lease { peer, connection, interval, until }
+        }
+        session::Output::Established { .. }
+        | session::Output::Down { .. }
+        | session::Output::StateChanged { .. } => return None,
+    })
+}

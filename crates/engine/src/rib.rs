@@ -1,0 +1,98 @@
+//! The tables with what hangs on them: every change of a best path leaves a mark, and every group of
+//! neighbours hears of it.
+
+use bytes::Bytes;
+use evpn_proto::bgp::attributes::PathAttributes;
+use evpn_proto::bgp::wire::AsWidth;
+use evpn_proto::types::{EvpnRoute, RouteKey};
+use evpn_rib::PeerIdx;
+use evpn_rib::attr_store::AttrStore;
+use evpn_rib::table::{DestId, Outcome, Reject, Table};
+use evpn_rib::update_group::UpdateGroup;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Neighbours for which this is equal are told the same octets.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct GroupKey {
+    pub(crate) external: bool,
+    pub(crate) four_octet_as: bool,
+    pub(crate) length_max: usize,
+}
+
+impl GroupKey {
+    pub(crate) const fn as_width(self) -> AsWidth {
+        if self.four_octet_as { AsWidth::Four } else { AsWidth::Two }
+    }
+
+}
+
+/// A group with the octets that it was last given, for those who stand at the same place.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    pub(crate) updates: UpdateGroup,
+    pub(crate) cache: Option<Encoded>,
+}
+
+/// A stretch of a group's changes as octets.
+#[derive(Debug, Clone)]
+pub(crate) struct Encoded {
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    pub(crate) octets: Bytes,
+    pub(crate) messages: u64,
+    /// It depends on the neighbour that it was made for, so that others cannot be given it.
+    pub(crate) of_one: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Rib {
+    pub(crate) store: AttrStore,
+    pub(crate) table: Table,
+    pub(crate) groups: BTreeMap<GroupKey, Group>,
+    /// Destinations whose best path changed and has not been dealt with, in order.
+    pub(crate) dirty: Vec<DestId>,
+}
+
+impl Rib {
+    fn note(&mut self, outcome: Outcome) {
+        if let Outcome::BestChanged(id) = outcome {
+            self.dirty.push(id);
+        }
+    }
+
+    /// A neighbour's route.
+    pub(crate) fn announce(
+        &mut self,
+        peer: PeerIdx,
+        route: EvpnRoute,
+        attributes: &Arc<PathAttributes>,
+        reject: Option<Reject>,
+    ) {
+        let Some(id) = self.store.intern(attributes) else { return };
+        let outcome = self.table.announce(&mut self.store, peer, route, id, reject);
+        self.note(outcome);
+    }
+
+    /// A neighbour's withdrawal.
+    pub(crate) fn withdraw(&mut self, peer: PeerIdx, key: &RouteKey) {
+        let outcome = self.table.withdraw(&mut self.store, peer, key);
+        self.note(outcome);
+    }
+
+    /// Removes a neighbour's path.
+    pub(crate) fn remove(&mut self, peer: PeerIdx, id: DestId) {
+        let outcome = self.table.remove_path(&mut self.store, peer, id);
+        self.note(outcome);
+    }
+
+    /// A route of our own.
+    pub(crate) fn originate(&mut self, route: EvpnRoute, attributes: &Arc<PathAttributes>) {
+        self.announce(PeerIdx::LOCAL, route, attributes, None);
+    }
+
+    /// The end of a route of our own.
+    pub(crate) fn end(&mut self, key: &RouteKey) {
+        self.withdraw(PeerIdx::LOCAL, key);
+    }
+}

@@ -1,0 +1,431 @@
+//! The engine's side of its sessions: who dials us, what UPDATEs do to the tables, and what becomes
+//! of routes when a session ends.
+
+use crate::engine::Engine;
+use crate::io::{Event, Now, Output};
+use crate::peer::{Peer, translate};
+use crate::settings::Settings;
+use evpn_dataplane::facts::Link;
+use evpn_proto::bgp::attributes::{Community, PathAttributes};
+use evpn_proto::bgp::message::{Family, Message, RouteRefresh, Update};
+use evpn_proto::bgp::session::{
+    self, Change, ConnectionId, Detector, MessageCounts, PeerKind, ReceivedMessage, Routes,
+    StopReason,
+};
+use evpn_proto::bgp::wire::error::Action;
+use evpn_proto::types::{RouteKey, Time};
+use evpn_rib::PeerIdx;
+use evpn_rib::decision::Source;
+use evpn_rib::table::{PeerInfo, Reject, Which};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+impl Engine {
+    pub(crate) fn peer(&self, peer: PeerIdx) -> Option<&Peer> {
+        self.peers.get(usize::from(peer.0))
+    }
+
+    pub(crate) fn peer_mut(&mut self, peer: PeerIdx) -> Option<&mut Peer> {
+        self.peers.get_mut(usize::from(peer.0))
+    }
+
+    pub(crate) fn accepted(
+        &mut self,
+        now: Now,
+        serial: u64,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) {
+        let address = remote.ip().to_canonical();
+        let known = self.peers.iter().find(|p| p.address() == address && !p.settings.shutdown);
+        // Before the kernel is read nobody is let in: what we would say of ourselves is not known.
+        let Some(peer) = known.filter(|_| self.is_adopted()).map(|p| p.index) else {
+            if self.is_adopted() {
+                self.output(Output::Event(Event::UnknownPeer(address)));
+            }
+            self.output(Output::Refused { serial });
+            return;
+        };
+        let connection = ConnectionId::incoming(serial);
+        self.output(Output::Adopted { serial, peer, connection });
+        self.session(now, peer, session::Input::Connected { connection, local, remote });
+    }
+
+    /// Hands an input to a session and carries out what it says.
+    pub(crate) fn session(&mut self, now: Now, index: PeerIdx, input: session::Input) {
+        let Some(peer) = self.peer_mut(index) else { return };
+        peer.session.handle(now.time, input);
+        while let Some(output) = self.peer_mut(index).and_then(|p| p.session.poll_output()) {
+            match &output {
+                session::Output::Established { connection } => self.established(index, *connection),
+                session::Output::Down { routes, .. } => self.down(now, index, routes.clone()),
+                _ => {}
+            }
+            if let Some(output) = translate(index, output) {
+                self.output(output);
+            }
+        }
+        self.tell_failure(index);
+    }
+
+    /// Why a session ended or does not come up goes to the log once, until the reason is another.
+    fn tell_failure(&mut self, index: PeerIdx) {
+        let Some(peer) = self.peer_mut(index) else { return };
+        if peer.up.is_some() {
+            return;
+        }
+        let reset = peer.session.last_reset().map(|r| (r.at, r.reason.to_string()));
+        let error = peer.session.last_connect_error().map(|(at, e)| (*at, e.to_string()));
+        let Some((_, text)) = reset.into_iter().chain(error).max_by_key(|(at, _)| *at) else {
+            return;
+        };
+        if peer.told.as_ref() == Some(&text) {
+            return;
+        }
+        peer.told = Some(text.clone());
+        let event = Event::PeerDown(peer.address(), text);
+        self.output(Output::Event(event));
+    }
+
+    fn established(&mut self, index: PeerIdx, connection: ConnectionId) {
+        let Some(peer) = self.peer_mut(index) else { return };
+        peer.told = None;
+        let address = peer.address();
+        let Some(up) = peer.established(connection) else { return };
+        let (group, negotiated) = (up.group, Arc::clone(&up.negotiated));
+        let source = match negotiated.kind {
+            PeerKind::Internal => Source::Internal,
+            PeerKind::External => Source::External,
+        };
+        let info = PeerInfo { source, router_id: negotiated.received.router_id, address };
+        self.rib.table.set_peer(index, info);
+        if !negotiated.retains(Family::EVPN) {
+            // RFC 4724 section 4.2: forwarding was not preserved, so what was kept is void.
+            self.drop_paths(index, Which::Stale);
+        }
+        match group {
+            Some(key) => {
+                let fresh = !self.rib.groups.contains_key(&key);
+                let members = self.rib.groups.entry(key).or_default();
+                members.updates.join(index);
+                if fresh {
+                    self.fill(key);
+                }
+            }
+            // Nothing will be told, so nothing is waited for.
+            None => self.told(index),
+        }
+        if negotiated.peer_is_restarting() {
+            // RFC 4724 section 4.1: two that restart do not wait for each other.
+            self.told(index);
+        }
+        self.output(Output::Event(Event::PeerUp(address)));
+        for notice in negotiated.notices() {
+            self.output(Output::Event(Event::PeerErrors(address, notice.to_string())));
+        }
+    }
+
+    /// A new group is told of every route that there is.
+    fn fill(&mut self, key: crate::rib::GroupKey) {
+        let all: Vec<_> = self.rib.table.iter().map(|(id, _)| id).collect();
+        for id in all {
+            let export = crate::peer::export_to(&self.rib, id, key);
+            if let Some(group) = self.rib.groups.get_mut(&key) {
+                group.updates.change(&mut self.rib.table, id, export);
+            }
+        }
+        // The neighbour that made the group joins after its routes, to be told End-of-RIB after them.
+        if let Some(group) = self.rib.groups.get_mut(&key) {
+            group.updates.rejoin_all();
+        }
+    }
+
+    /// The neighbour is told everything again.
+    pub(crate) fn resend(&mut self, index: PeerIdx) {
+        let Some(key) = self.peer(index).and_then(|p| p.up.as_ref()?.group) else { return };
+        if let Some(group) = self.rib.groups.get_mut(&key) {
+            group.cache = None;
+            group.updates.join(index);
+        }
+    }
+
+    fn down(&mut self, now: Now, index: PeerIdx, routes: Routes) {
+        let Some(peer) = self.peer_mut(index) else { return };
+        let group = peer.up.take().and_then(|up| up.group);
+        if let Some(key) = group {
+            self.leave_group(key, index);
+        }
+        match routes {
+            Routes::Keep { families, restart_time } if families.contains(&Family::EVPN) => {
+                // RFC 4724 section 4.2: what was stale already is not kept twice.
+                self.drop_paths(index, Which::Stale);
+                self.rib.table.mark_stale(index);
+                if let Some(peer) = self.peer_mut(index) {
+                    peer.stale_until = Some(now.time + restart_time);
+                }
+            }
+            Routes::Keep { .. } | Routes::Drop => self.drop_paths(index, Which::All),
+        }
+    }
+
+    fn leave_group(&mut self, key: crate::rib::GroupKey, index: PeerIdx) {
+        let Some(group) = self.rib.groups.get_mut(&key) else { return };
+        group.updates.leave(&mut self.rib.table, index);
+        if group.updates.is_idle() {
+            group.updates.clear(&mut self.rib.table);
+            self.rib.groups.remove(&key);
+        }
+    }
+
+    /// Removes a neighbour's paths; with [`Which::Stale`] those that its restart did not confirm.
+    pub(crate) fn drop_paths(&mut self, index: PeerIdx, which: Which) {
+        if let Some(peer) = self.peer_mut(index) {
+            peer.stale_until = None;
+        }
+        for id in self.rib.table.of_peer(index, which) {
+            self.rib.remove(index, id);
+        }
+    }
+
+    pub(crate) fn received(
+        &mut self,
+        now: Now,
+        index: PeerIdx,
+        connection: ConnectionId,
+        message: Message,
+        at: Time,
+    ) {
+        let seen = ReceivedMessage::from(&message);
+        self.session(now, index, session::Input::Received { connection, message: seen, at });
+        let counts = self.peer(index).is_some_and(|p| p.up_on(connection).is_some());
+        match message {
+            Message::Update(update) if counts => self.update(index, update),
+            Message::RouteRefresh(refresh) if counts => self.refresh(index, refresh),
+            _ => {}
+        }
+    }
+
+    fn refresh(&mut self, index: PeerIdx, refresh: RouteRefresh) {
+        // RFC 7313: begin and end of the neighbour's own refresh ask nothing of us.
+        if refresh.family == Family::EVPN && refresh.subtype == 0 {
+            self.resend(index);
+        }
+    }
+
+    fn update(&mut self, index: PeerIdx, update: Update) {
+        let Some(peer) = self.peer_mut(index) else { return };
+        let Some(up) = peer.up.as_mut().filter(|up| up.group.is_some()) else { return };
+        if update.action != Action::Accept {
+            self.fault(index, &update);
+            if update.action == Action::DisableAfiSafi {
+                self.disable(index);
+                return;
+            }
+        } else if update.end_of_rib == Some(Family::EVPN) {
+            up.end_of_rib_received = true;
+            self.drop_paths(index, Which::Stale);
+            self.told(index);
+            return;
+        }
+        for key in &update.withdrawn {
+            self.rib.withdraw(index, key);
+        }
+        let Some(attributes) = update.attributes.filter(|_| !update.announced.is_empty()) else {
+            return;
+        };
+        let external = self
+            .peer(index)
+            .and_then(|p| p.up.as_ref())
+            .is_some_and(|up| up.negotiated.kind == PeerKind::External);
+        let attributes = imported(attributes, external);
+        let reject = reject(&self.settings, &self.links, &attributes);
+        for route in update.announced {
+            let reject = reject.or_else(|| no_host(&route.key));
+            self.rib.announce(index, route, &attributes, reject);
+        }
+    }
+
+    /// Counts what was wrong with an UPDATE and tells it once for each text.
+    fn fault(&mut self, index: PeerIdx, update: &Update) {
+        let Some(peer) = self.peer_mut(index) else { return };
+        for error in &update.errors {
+            let faults = &mut peer.faults;
+            *match error.action {
+                Action::Accept | Action::DiscardAttribute => &mut faults.attributes_discarded,
+                Action::DiscardNlri => &mut faults.routes_discarded,
+                Action::TreatAsWithdraw => &mut faults.treated_as_withdrawn,
+                Action::DisableAfiSafi | Action::ResetSession => &mut faults.family_disabled,
+            } += 1;
+        }
+        let text = update.errors.last().map(|e| e.error.to_string()).unwrap_or_default();
+        let news = peer.last_fault.as_ref() != Some(&text);
+        peer.last_fault = Some(text.clone());
+        if news {
+            let text = format!("error in an UPDATE, the session stands: {text}");
+            let event = Event::PeerErrors(peer.address(), text);
+            self.output(Output::Event(event));
+        }
+    }
+
+    /// RFC 7606 section 2, "AFI/SAFI disable": the family's routes go, and no more are heard.
+    fn disable(&mut self, index: PeerIdx) {
+        let group = self.peer_mut(index).and_then(|p| p.up.as_mut()?.group.take());
+        if let Some(key) = group {
+            self.leave_group(key, index);
+        }
+        self.drop_paths(index, Which::All);
+        self.told(index);
+    }
+
+    pub(crate) fn written(
+        &mut self,
+        now: Now,
+        index: PeerIdx,
+        connection: ConnectionId,
+        octets: usize,
+        mut messages: MessageCounts,
+        at: Time,
+    ) {
+        if let Some(up) = self.peer_mut(index).and_then(|p| p.up.as_mut()) {
+            if up.connection == connection {
+                up.in_flight = up.in_flight.saturating_sub(octets);
+                messages.update += std::mem::take(&mut up.updates_unreported);
+            }
+        }
+        self.session(now, index, session::Input::Sent { connection, at, messages });
+    }
+
+    /// The interface of a directly connected neighbour has lost its carrier: do not wait for the
+    /// hold timer.
+    pub(crate) fn fast_fallover(&mut self, now: Now, links: &[Link]) {
+        let lost: Vec<PeerIdx> = self
+            .peers
+            .iter()
+            .filter(|p| p.up.is_some() && !p.settings.multihop)
+            .filter(|p| {
+                let on = |l: &&Link| l.addresses.iter().any(|a| a.contains(&p.address()));
+                let was = self.links.iter().filter(on).any(Link::is_up);
+                let index = self.links.iter().find(on).map(|l| l.index);
+                let is = links.iter().any(|l| l.is_up() && (on(&l) || Some(l.index) == index));
+                was && !is
+            })
+            .map(|p| p.index)
+            .collect();
+        for peer in lost {
+            let detector = Detector::Interface;
+            self.session(now, peer, session::Input::LinkDown { detector });
+        }
+    }
+
+    /// Takes the new settings as a whole: what is equal is not touched.
+    pub(crate) fn reconfigure(&mut self, now: Now, settings: Settings) {
+        let energy = settings.energy.clone();
+        let neighbors = settings.neighbors.clone();
+        let before = std::mem::replace(&mut self.settings, settings);
+        for place in 0..self.peers.len() {
+            let Some(peer) = self.peers.get(place) else { continue };
+            let (index, address) = (peer.index, peer.address());
+            match neighbors.iter().find(|n| n.address == address) {
+                None if !peer.settings.shutdown => {
+                    self.stop(now, index, StopReason::Deconfigured);
+                    if let Some(peer) = self.peers.get_mut(place) {
+                        peer.settings.shutdown = true;
+                    }
+                }
+                None => {}
+                Some(wanted) => self.reconfigure_peer(now, index, wanted.clone()),
+            }
+        }
+        for neighbor in neighbors {
+            if !self.peers.iter().any(|p| p.address() == neighbor.address) {
+                let shutdown = neighbor.shutdown;
+                self.add_peer(neighbor);
+                if let Some(index) = self.peers.last().map(|p| p.index).filter(|_| !shutdown) {
+                    self.session(now, index, session::Input::Start);
+                }
+            }
+        }
+        let rebuild = before.vnis != self.settings.vnis
+            || before.vrfs != self.settings.vrfs
+            || before.route_target_form != self.settings.route_target_form
+            || before.multipath != self.settings.multipath;
+        if rebuild {
+            self.rebuild_fabric(now);
+        } else {
+            self.refresh_fabric(now);
+        }
+        self.reconfigure_energy(now, energy);
+    }
+
+    fn reconfigure_peer(
+        &mut self,
+        now: Now,
+        index: PeerIdx,
+        wanted: crate::settings::NeighborSettings,
+    ) {
+        let Some(peer) = self.peer_mut(index) else { return };
+        let was_shutdown = peer.settings.shutdown;
+        let change = if peer.settings.session == wanted.session {
+            Change::Applied
+        } else {
+            peer.session.reconfigure(now.time, wanted.session.clone())
+        };
+        let shutdown = wanted.shutdown;
+        peer.settings = wanted;
+        match (was_shutdown, shutdown, change) {
+            (false, true, _) => {
+                self.stop(now, index, StopReason::AdminShutdown { text: String::new() });
+            }
+            (true, false, _) => self.session(now, index, session::Input::Start),
+            (false, false, Change::ResetNeeded) => self.stop(now, index, StopReason::ConfigChanged),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn stop(&mut self, now: Now, index: PeerIdx, reason: StopReason) {
+        self.session(now, index, session::Input::Stop { reason });
+    }
+
+    /// Every session ends without a word, so that neighbours keep our routes while we are away.
+    pub fn shut_down(&mut self, now: Now) {
+        for place in 0..self.peers.len() {
+            if let Some(index) = self.peers.get(place).map(|p| p.index) {
+                self.stop(now, index, StopReason::Restart);
+            }
+        }
+    }
+}
+
+/// What a neighbour's attributes count as. RFC 8326 section 4.2: from another AS,
+/// GRACEFUL_SHUTDOWN makes the path the least preferred.
+fn imported(attributes: Arc<PathAttributes>, external: bool) -> Arc<PathAttributes> {
+    if external && attributes.has_community(Community::GRACEFUL_SHUTDOWN) {
+        let mut attributes = PathAttributes::clone(&attributes);
+        attributes.local_pref = Some(0);
+        return Arc::new(attributes);
+    }
+    attributes
+}
+
+fn reject(settings: &Settings, links: &[Link], attributes: &PathAttributes) -> Option<Reject> {
+    let ours = |address: IpAddr| {
+        settings.vtep == Some(address)
+            || links.iter().any(|l| l.addresses.iter().any(|a| a.addr() == address))
+    };
+    if attributes.as_path.contains(settings.asn) {
+        Some(Reject::AsLoop)
+    } else if attributes.originator_id == Some(settings.router_id) {
+        Some(Reject::OriginatorLoop)
+    } else if ours(attributes.next_hop) {
+        Some(Reject::OwnNextHop)
+    } else {
+        None
+    }
+}
+
+fn no_host(key: &RouteKey) -> Option<Reject> {
+    match key {
+        RouteKey::MacIp { mac, .. } if !mac.is_host() => Some(Reject::NotAHost),
+        _ => None,
+    }
+}

@@ -1,0 +1,160 @@
+//! What the operator decided, as the engine needs it: complete, checked and without text.
+//!
+//! **Two equal settings make two engines that behave alike**: nothing is read from elsewhere.
+
+use evpn_energy::Policy;
+use evpn_proto::bgp::session::SessionConfig;
+use evpn_proto::types::{Asn, Rd, RouteTarget, Vni};
+use ipnet::IpNet;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+/// Everything.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Settings {
+    /// Our AS.
+    pub asn: Asn,
+    /// Our BGP identifier; the route distinguishers begin with it.
+    pub router_id: Ipv4Addr,
+    /// The VTEP address, where a VXLAN device does not say one.
+    pub vtep: Option<IpAddr>,
+    /// Neighbours, in the operator's order.
+    pub neighbors: Vec<NeighborSettings>,
+    /// Whether VNIs that are not named are taken from the kernel.
+    pub all_vnis: AllVnis,
+    /// Exceptions for single VNIs.
+    pub vnis: BTreeMap<Vni, VniSettings>,
+    /// How automatic route targets are exported.
+    pub route_target_form: RouteTargetForm,
+    /// L3VNIs.
+    pub vrfs: Vec<VrfSettings>,
+    /// How prefixes with several ways are programmed.
+    pub multipath: Multipath,
+    /// How long after a start what is stale may forward, if not every neighbour ends its routes
+    /// before.
+    pub sweep_delay: Duration,
+    /// The site's energy; none where it is not our concern.
+    pub energy: Option<EnergySettings>,
+}
+
+/// A neighbour.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NeighborSettings {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its session.
+    pub session: SessionConfig,
+    /// Administratively down.
+    pub shutdown: bool,
+    /// Farther away than one link: the state of an interface says nothing of it.
+    pub multihop: bool,
+}
+
+/// Whether every VNI of the kernel is served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AllVnis {
+    /// Each that has a VXLAN device.
+    Served,
+    /// Only those that are named.
+    NamedOnly,
+}
+
+/// The form of automatic export targets. Imports accept both.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RouteTargetForm {
+    /// `(AS & 0xffff):VNI`, as FRR and others.
+    AsVni,
+    /// RFC 8365 section 5.1.2.1.
+    Rfc8365,
+}
+
+/// An exception for a VNI.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VniSettings {
+    /// Whether it is served.
+    pub enabled: bool,
+    /// Its route distinguisher; automatic if none.
+    pub rd: Option<Rd>,
+    /// What it imports.
+    pub import: Targets,
+    /// What it exports.
+    pub export: Targets,
+}
+
+impl Default for VniSettings {
+    fn default() -> Self {
+        Self { enabled: true, rd: None, import: Targets::default(), export: Targets::default() }
+    }
+}
+
+/// Route targets of one direction.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Targets {
+    /// The automatic one too.
+    pub auto: bool,
+    /// These.
+    pub explicit: Vec<RouteTarget>,
+}
+
+impl Default for Targets {
+    fn default() -> Self {
+        Self { auto: true, explicit: Vec::new() }
+    }
+}
+
+/// An L3VNI and its prefixes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VrfSettings {
+    /// Its name.
+    pub name: String,
+    /// The VNI that carries its routed traffic.
+    pub l3vni: Vni,
+    /// The kernel's routing table.
+    pub table: u32,
+    /// What is announced, always.
+    pub prefixes: Vec<AnnouncedPrefix>,
+    /// Whether connected prefixes are announced too.
+    pub redistribute_connected: bool,
+    /// `drain-time` of connected prefixes, and four times the idle time of received ones.
+    pub drain_time: Duration,
+    /// Its route distinguisher; automatic if none.
+    pub rd: Option<Rd>,
+    /// What it imports.
+    pub import: Targets,
+    /// What it exports.
+    pub export: Targets,
+}
+
+/// A prefix that is announced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AnnouncedPrefix {
+    /// Which.
+    pub prefix: IpNet,
+    /// How long a drained site still takes the flows that it has.
+    pub drain_time: Duration,
+}
+
+/// How prefixes with several ways are programmed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Multipath {
+    /// Most ways at once.
+    pub max_paths: usize,
+    /// Buckets of a resilient group.
+    pub buckets: u16,
+}
+
+/// The site's energy.
+#[derive(Clone, PartialEq, Debug)]
+pub struct EnergySettings {
+    /// The site's name.
+    pub site: String,
+    /// What the site can take in bits a second: its link bandwidth at the normal level.
+    pub capacity_bits: u64,
+    /// When which level begins.
+    pub policy: Policy,
+    /// What a level does to routes.
+    pub levers: evpn_energy::Levers,
+    /// Which readings are believed.
+    pub plausibility: evpn_energy::Gates,
+}

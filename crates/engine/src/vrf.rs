@@ -1,0 +1,189 @@
+//! An L3VNI at work: the prefixes that we announce, and those that we route to.
+
+use crate::evi::{base_attributes, export_targets};
+use crate::fabric::Devices;
+use crate::fib::{Fib, Ids};
+use crate::rib::Rib;
+use crate::settings::{Settings, Targets, VrfSettings};
+use evpn_dataplane::object::{Change, IfIndex};
+use evpn_energy::Lever;
+use evpn_proto::bgp::attributes::{Community, ExtCommunity, PathAttributes};
+use evpn_proto::types::{EthernetTag, EvpnRoute, Label, Rd, RouteKey, RouteTarget, Time};
+use evpn_rib::ip_vrf::{Hops, IpVrf};
+use ipnet::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a prefix of ours says of the site's energy.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Advertised {
+    /// What the level does.
+    pub lever: Lever,
+    /// Link bandwidth in octets a second.
+    pub bandwidth: f32,
+}
+
+/// A VRF that is up.
+#[derive(Debug)]
+pub(crate) struct Vrf {
+    pub(crate) settings: VrfSettings,
+    pub(crate) devices: Devices,
+    pub(crate) rd: Rd,
+    pub(crate) import: Targets,
+    pub(crate) export: Vec<RouteTarget>,
+    pub(crate) table: IpVrf,
+    pub(crate) fib: Fib,
+    /// Prefixes that we announce, each with what it says.
+    pub(crate) announced: BTreeMap<IpNet, Option<Advertised>>,
+    /// Received prefixes that are not programmed because they would capture this address.
+    pub(crate) captures: BTreeMap<IpNet, IpAddr>,
+}
+
+/// Addresses that the underlay must keep reaching by itself.
+#[derive(Debug, Default)]
+pub(crate) struct Underlay<'a> {
+    pub(crate) addresses: BTreeSet<IpAddr>,
+    pub(crate) connected: &'a [(IfIndex, IpNet)],
+}
+
+impl Underlay<'_> {
+    /// The address, if any, that a route to `prefix` in the table of the underlay would capture: no
+    /// connected prefix covers it more closely.
+    fn captured_by(&self, prefix: &IpNet) -> Option<IpAddr> {
+        let covered = |address: &IpAddr| {
+            let closer = |net: &IpNet| {
+                net.contains(address) && net.prefix_len() >= prefix.prefix_len()
+            };
+            self.connected.iter().any(|(_, net)| closer(net))
+        };
+        self.addresses.iter().find(|a| prefix.contains(*a) && !covered(a)).copied()
+    }
+}
+
+impl Vrf {
+    pub(crate) fn new(
+        settings: &Settings,
+        vrf: &VrfSettings,
+        devices: Devices,
+        rd: Rd,
+    ) -> Self {
+        let fib = Fib::new(vrf, settings.multipath, devices.vxlan, devices.bridge);
+        Self {
+            settings: vrf.clone(),
+            rd,
+            import: vrf.import.clone(),
+            export: export_targets(settings, &vrf.export, vrf.l3vni),
+            table: IpVrf::default(),
+            fib,
+            announced: BTreeMap::new(),
+            captures: BTreeMap::new(),
+            devices,
+        }
+    }
+
+    fn key(&self, prefix: IpNet) -> RouteKey {
+        RouteKey::IpPrefix { rd: self.rd, etag: EthernetTag(0), prefix }
+    }
+
+    /// The prefixes to announce, each with its `drain-time`.
+    pub(crate) fn wanted(&self, connected: &[(IfIndex, IpNet)]) -> BTreeMap<IpNet, Duration> {
+        let redistribute = self.settings.redistribute_connected;
+        let connected = connected
+            .iter()
+            .filter(|(device, _)| redistribute && *device != self.devices.bridge)
+            .filter(|(_, net)| is_routable(net))
+            .map(|(_, net)| (*net, self.settings.drain_time));
+        let named = self.settings.prefixes.iter().map(|p| (p.prefix, p.drain_time));
+        connected.chain(named).collect()
+    }
+
+    /// Announces what is to be announced and ends the rest. `advertised` says what the energy does
+    /// to a prefix with a `drain-time`.
+    pub(crate) fn originate(
+        &mut self,
+        rib: &mut Rib,
+        settings: &Settings,
+        connected: &[(IfIndex, IpNet)],
+        advertised: impl Fn(Duration) -> Option<Advertised>,
+    ) {
+        let wanted = self.wanted(connected);
+        let gone: Vec<IpNet> =
+            self.announced.keys().filter(|p| !wanted.contains_key(*p)).copied().collect();
+        for prefix in gone {
+            self.announced.remove(&prefix);
+            rib.end(&self.key(prefix));
+        }
+        for (prefix, drain_time) in wanted {
+            let says = advertised(drain_time);
+            if self.announced.get(&prefix) == Some(&says) {
+                continue;
+            }
+            self.announced.insert(prefix, says);
+            let attributes = Arc::new(self.attributes(settings, says));
+            let label = Label::from(self.settings.l3vni);
+            rib.originate(EvpnRoute::labelled(self.key(prefix), label), &attributes);
+        }
+    }
+
+    fn attributes(&self, settings: &Settings, says: Option<Advertised>) -> PathAttributes {
+        let mut attributes = base_attributes(self.devices.vtep, &self.export);
+        let router_mac = ExtCommunity::with_router_mac(self.devices.router_mac);
+        attributes.ext_communities.push(router_mac);
+        let Some(Advertised { lever, bandwidth }) = says else { return attributes };
+        let bandwidth = ExtCommunity::with_link_bandwidth(settings.asn, bandwidth);
+        attributes.ext_communities.push(bandwidth);
+        attributes.local_pref = lever.local_pref;
+        if lever.graceful_shutdown {
+            attributes.communities.push(Community::GRACEFUL_SHUTDOWN);
+        }
+        attributes
+    }
+
+    /// Programs what has changed.
+    pub(crate) fn program(
+        &mut self,
+        ids: &mut Ids,
+        now: Time,
+        underlay: &Underlay<'_>,
+        changes: &mut Vec<Change>,
+    ) {
+        for prefix in self.table.take_dirty() {
+            let mut hops = self.table.hops(&prefix, self.fib.max_paths());
+            drop_zero_shares(&mut hops);
+            match underlay.captured_by(&prefix).filter(|_| !hops.is_empty()) {
+                Some(address) => {
+                    self.captures.insert(prefix, address);
+                    hops.clear();
+                }
+                None => {
+                    self.captures.remove(&prefix);
+                }
+            }
+            self.fib.set(ids, now, prefix, hops, changes);
+        }
+    }
+
+    /// Takes back everything.
+    pub(crate) fn tear_down(&mut self, rib: &mut Rib, ids: &mut Ids, changes: &mut Vec<Change>) {
+        for prefix in std::mem::take(&mut self.announced).into_keys() {
+            rib.end(&self.key(prefix));
+        }
+        self.fib.tear_down(ids, changes);
+    }
+}
+
+/// A link bandwidth of zero asks for no traffic; obeyed as long as there is another way.
+fn drop_zero_shares(hops: &mut Hops) {
+    if hops.iter().any(|h| h.share > 0.0) {
+        hops.retain(|h| h.share > 0.0);
+    }
+}
+
+fn is_routable(net: &IpNet) -> bool {
+    match net {
+        IpNet::V4(v4) => !v4.addr().is_loopback() && !v4.addr().is_link_local(),
+        IpNet::V6(v6) => !v6.addr().is_loopback() && !v6.addr().is_unicast_link_local(),
+    }
+}

@@ -1,0 +1,475 @@
+//! Every route with the paths of every neighbour: Adj-RIB-In and Loc-RIB in one.
+//!
+//! A route ([`Dest`]) is named by its key; its paths are kept together, so that the decision looks
+//! at one place, and a withdrawal costs one look-up.
+//!
+//! **A destination exists while somebody needs it: a path, or a neighbour still to be told of its
+//! end** ([`Table::hold`]).
+
+use crate::attr_store::{AttrId, AttrStore};
+use crate::decision::{self, Candidate, Source, Step};
+use crate::slab::Slab;
+use crate::{Map, PeerIdx};
+use evpn_proto::types::{Esi, EvpnRoute, Label, RouteKey};
+use smallvec::SmallVec;
+use std::hash::BuildHasher;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Names a destination.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct DestId(pub u32);
+
+/// Why a path does not take part in the decision.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Reject {
+    /// RFC 4271 section 9.1.2: our AS is in its AS_PATH.
+    AsLoop,
+    /// RFC 4456 section 8: its ORIGINATOR_ID is our router id.
+    OriginatorLoop,
+    /// RFC 4271 section 5.1.3: its next hop is one of our addresses.
+    OwnNextHop,
+    /// RFC 7432 section 7.2: a multicast or all-zero MAC address is no host.
+    NotAHost,
+}
+
+impl Reject {
+    /// For people.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::AsLoop => "our own AS is in its AS_PATH",
+            Self::OriginatorLoop => "its ORIGINATOR_ID is our router id",
+            Self::OwnNextHop => "its next hop is our own address",
+            Self::NotAHost => "its MAC address cannot belong to a host",
+        }
+    }
+}
+
+/// One neighbour's path to a destination. Small: there is one for each route and neighbour.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Path {
+    /// Its attributes.
+    pub attributes: AttrId,
+    /// ESI and gateway, where it has either.
+    overlay: Option<OverlayId>,
+    /// First label.
+    pub label1: Label,
+    label2: Label,
+    /// Whose it is.
+    pub peer: PeerIdx,
+    /// Why it is left out, if it is.
+    pub reject: Option<Reject>,
+    /// Kept over the neighbour's restart (RFC 4724 section 4.2).
+    pub stale: Stale,
+}
+
+const _: () = assert!(size_of::<Path>() <= 24);
+
+/// Whether a path waits for its neighbour to confirm it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stale {
+    /// It stands.
+    No,
+    /// The neighbour restarts; End-of-RIB or a timer ends the wait.
+    Yes,
+}
+
+impl Path {
+    /// Whether it carries an ESI or a gateway beside its key.
+    pub const fn has_overlay(&self) -> bool {
+        self.overlay.is_some()
+    }
+
+    /// Second label.
+    pub fn label2(&self) -> Option<Label> {
+        Some(self.label2).filter(|l| l.value() != 0)
+    }
+}
+
+/// ESI and gateway of the few routes that have them, stored aside. `NonZero` keeps a path small.
+type OverlayId = std::num::NonZeroU32;
+
+/// A destination with its paths.
+#[derive(Debug)]
+pub struct Dest {
+    /// Its name.
+    pub key: RouteKey,
+    /// Every neighbour's path, in order of the neighbours.
+    paths: SmallVec<[Path; 1]>,
+    best: Option<PeerIdx>,
+    holders: u16,
+    hash: u64,
+}
+
+impl Dest {
+    /// The preferred path.
+    pub fn best(&self) -> Option<&Path> {
+        let best = self.best?;
+        self.paths.iter().find(|p| p.peer == best)
+    }
+
+    /// Every path, in order of the neighbours.
+    pub fn paths(&self) -> &[Path] {
+        &self.paths
+    }
+}
+
+/// What the decision has to know of a neighbour.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PeerInfo {
+    /// Local, external or internal.
+    pub source: Source,
+    /// The neighbour's router id.
+    pub router_id: Ipv4Addr,
+    /// The neighbour's address.
+    pub address: IpAddr,
+}
+
+/// What came of a change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The preferred path is another one, or says something else.
+    BestChanged(DestId),
+    /// Nothing that anybody else could see.
+    Unchanged,
+}
+
+/// The table.
+#[derive(Debug, Default)]
+pub struct Table {
+    dests: Slab<Dest>,
+    index: hashbrown::HashTable<u32>,
+    overlays: Slab<(Esi, Option<IpAddr>)>,
+    peers: Map<PeerIdx, PeerInfo>,
+    hasher: foldhash::fast::FixedState,
+}
+
+impl Table {
+    /// Tells who a neighbour is; before its first path, and again when that changes.
+    pub fn set_peer(&mut self, peer: PeerIdx, info: PeerInfo) {
+        self.peers.insert(peer, info);
+    }
+
+    /// Who a neighbour is.
+    pub fn peer(&self, peer: PeerIdx) -> Option<&PeerInfo> {
+        self.peers.get(&peer)
+    }
+
+    /// Finds a destination.
+    pub fn find(&self, key: &RouteKey) -> Option<DestId> {
+        let hash = self.hasher.hash_one(key);
+        let same = |id: &u32| self.dests.get(*id).is_some_and(|d| d.key == *key);
+        self.index.find(hash, same).map(|id| DestId(*id))
+    }
+
+    /// The destination.
+    pub fn get(&self, id: DestId) -> Option<&Dest> {
+        self.dests.get(id.0)
+    }
+
+    /// Every destination, by ascending number.
+    pub fn iter(&self) -> impl Iterator<Item = (DestId, &Dest)> {
+        self.dests.iter().map(|(id, dest)| (DestId(id), dest))
+    }
+
+    /// How many destinations there are.
+    pub fn len(&self) -> usize {
+        self.dests.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.dests.is_empty()
+    }
+
+    /// The route as `path` announces it, ready to be sent on.
+    pub fn route(&self, dest: &Dest, path: &Path) -> EvpnRoute {
+        let overlay = path.overlay.and_then(|id| self.overlays.get(id.get() - 1));
+        let (esi, gateway) = overlay.copied().unwrap_or_default();
+        let key = dest.key.clone();
+        EvpnRoute { key, esi, gateway, label1: path.label1, label2: path.label2() }
+    }
+
+    /// Stores a neighbour's path in place of its former one. The caller gives up its use of
+    /// `attributes` to the table.
+    pub fn announce(
+        &mut self,
+        store: &mut AttrStore,
+        peer: PeerIdx,
+        route: EvpnRoute,
+        attributes: AttrId,
+        reject: Option<Reject>,
+    ) -> Outcome {
+        let path = self.path(peer, &route, attributes, reject);
+        let Some(id) = self.find_or_insert(route.key) else {
+            store.release(attributes);
+            return Outcome::Unchanged;
+        };
+        let Some(dest) = self.dests.get_mut(id.0) else { return Outcome::Unchanged };
+        let position = dest.paths.iter().position(|p| p.peer >= peer).unwrap_or(dest.paths.len());
+        let former = match dest.paths.get_mut(position) {
+            Some(slot) if slot.peer == peer => Some(std::mem::replace(slot, path)),
+            _ => {
+                dest.paths.insert(position, path);
+                None
+            }
+        };
+        let same = former.is_some_and(|f| {
+            let refreshed = Path { stale: path.stale, overlay: path.overlay, ..f };
+            refreshed == path && self.same_overlay(f.overlay, path.overlay)
+        });
+        if let Some(former) = former {
+            self.release(store, &former);
+        }
+        if same { Outcome::Unchanged } else { self.decide(store, id, Some(peer)) }
+    }
+
+    fn path(
+        &mut self,
+        peer: PeerIdx,
+        route: &EvpnRoute,
+        attributes: AttrId,
+        reject: Option<Reject>,
+    ) -> Path {
+        let plain = route.esi.is_zero() && route.gateway.is_none();
+        let overlay = if plain { None } else { self.overlays.insert((route.esi, route.gateway)) };
+        Path {
+            attributes,
+            overlay: overlay.and_then(|id| OverlayId::new(id.saturating_add(1))),
+            label1: route.label1,
+            label2: route.label2.unwrap_or_default(),
+            peer,
+            reject,
+            stale: Stale::No,
+        }
+    }
+
+    fn same_overlay(&self, a: Option<OverlayId>, b: Option<OverlayId>) -> bool {
+        let read = |id: Option<OverlayId>| id.and_then(|id| self.overlays.get(id.get() - 1));
+        read(a) == read(b)
+    }
+
+    fn release(&mut self, store: &mut AttrStore, path: &Path) {
+        store.release(path.attributes);
+        if let Some(id) = path.overlay {
+            self.overlays.remove(id.get() - 1);
+        }
+    }
+
+    /// Removes a neighbour's path.
+    pub fn withdraw(&mut self, store: &mut AttrStore, peer: PeerIdx, key: &RouteKey) -> Outcome {
+        match self.find(key) {
+            Some(id) => self.remove_path(store, peer, id),
+            None => Outcome::Unchanged,
+        }
+    }
+
+    /// Removes a neighbour's path from a destination.
+    pub fn remove_path(&mut self, store: &mut AttrStore, peer: PeerIdx, id: DestId) -> Outcome {
+        let Some(dest) = self.dests.get_mut(id.0) else { return Outcome::Unchanged };
+        let Some(position) = dest.paths.iter().position(|p| p.peer == peer) else {
+            return Outcome::Unchanged;
+        };
+        let path = dest.paths.remove(position);
+        self.release(store, &path);
+        self.decide(store, id, Some(peer))
+    }
+
+    /// Marks every path of a neighbour as stale, so that forwarding goes on while it restarts.
+    pub fn mark_stale(&mut self, peer: PeerIdx) -> usize {
+        self.paths_of_mut(peer).map(|p| p.stale = Stale::Yes).count()
+    }
+
+    fn paths_of_mut(&mut self, peer: PeerIdx) -> impl Iterator<Item = &mut Path> {
+        let every = self.dests.iter_mut().flat_map(|dest| dest.paths.iter_mut());
+        every.filter(move |path| path.peer == peer)
+    }
+
+    /// The destinations of a neighbour's paths; of the stale ones only, if so asked.
+    pub fn of_peer(&self, peer: PeerIdx, which: Which) -> Vec<DestId> {
+        let wanted = |p: &Path| p.peer == peer && (which == Which::All || p.stale == Stale::Yes);
+        self.iter().filter(|(_, d)| d.paths.iter().any(wanted)).map(|(id, _)| id).collect()
+    }
+
+    fn find_or_insert(&mut self, key: RouteKey) -> Option<DestId> {
+        let hash = self.hasher.hash_one(&key);
+        let dests = &self.dests;
+        let same = |id: &u32| dests.get(*id).is_some_and(|d| d.key == key);
+        if let Some(id) = self.index.find(hash, same) {
+            return Some(DestId(*id));
+        }
+        let dest = Dest { key, paths: SmallVec::new(), best: None, holders: 0, hash };
+        let id = self.dests.insert(dest)?;
+        let dests = &self.dests;
+        self.index.insert_unique(hash, id, |id| dests.get(*id).map_or(0, |d| d.hash));
+        Some(DestId(id))
+    }
+
+    /// Decides anew. `touched` is the neighbour whose path changed: if it was or is the best, what
+    /// others see has changed even if the best path's owner has not.
+    fn decide(&mut self, store: &AttrStore, id: DestId, touched: Option<PeerIdx>) -> Outcome {
+        let Some(dest) = self.dests.get(id.0) else { return Outcome::Unchanged };
+        let best = match dest.paths.as_slice() {
+            [only] => Some(only.peer).filter(|_| only.reject.is_none()),
+            paths => self.best_of(store, paths),
+        };
+        let Some(dest) = self.dests.get_mut(id.0) else { return Outcome::Unchanged };
+        let former = std::mem::replace(&mut dest.best, best);
+        if former != best || (best.is_some() && best == touched) {
+            return Outcome::BestChanged(id);
+        }
+        self.collect(id);
+        Outcome::Unchanged
+    }
+
+    fn best_of(&self, store: &AttrStore, paths: &[Path]) -> Option<PeerIdx> {
+        let eligible: SmallVec<[&Path; 4]> = paths.iter().filter(|p| p.reject.is_none()).collect();
+        let candidates: SmallVec<[Candidate<'_>; 4]> =
+            eligible.iter().filter_map(|p| self.candidate(store, p)).collect();
+        decision::best(&candidates).and_then(|i| eligible.get(i)).map(|p| p.peer)
+    }
+
+    /// The path as the decision sees it.
+    pub fn candidate<'a>(&self, store: &'a AttrStore, path: &Path) -> Option<Candidate<'a>> {
+        let info = self.peers.get(&path.peer)?;
+        let key = store.decision_key(path.attributes)?;
+        Some(Candidate {
+            key,
+            source: info.source,
+            router_id: info.router_id,
+            peer: info.address,
+        })
+    }
+
+    /// The step at which the best path beat `loser`.
+    pub fn beaten_by(&self, store: &AttrStore, dest: &Dest, loser: &Path) -> Option<Step> {
+        let best = self.candidate(store, dest.best()?)?;
+        Some(best.compare(&self.candidate(store, loser)?).1)
+    }
+
+    /// Keeps the destination, even without paths, until [`Table::let_go`].
+    pub fn hold(&mut self, id: DestId) {
+        if let Some(dest) = self.dests.get_mut(id.0) {
+            dest.holders = dest.holders.saturating_add(1);
+        }
+    }
+
+    /// Ends a [`Table::hold`].
+    pub fn let_go(&mut self, id: DestId) {
+        if let Some(dest) = self.dests.get_mut(id.0) {
+            dest.holders = dest.holders.saturating_sub(1);
+        }
+        self.collect(id);
+    }
+
+    /// Forgets the destination if nobody needs it. To be called when a change of its best path has
+    /// been dealt with.
+    pub fn collect(&mut self, id: DestId) {
+        let Some(dest) = self.dests.get(id.0) else { return };
+        if !dest.paths.is_empty() || dest.holders > 0 {
+            return;
+        }
+        if let Ok(entry) = self.index.find_entry(dest.hash, |other| *other == id.0) {
+            entry.remove();
+        }
+        self.dests.remove(id.0);
+    }
+}
+
+/// Which of a neighbour's paths.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Which {
+    /// Every one.
+    All,
+    /// Those not confirmed since its restart.
+    Stale,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use evpn_proto::bgp::attributes::PathAttributes;
+    use evpn_proto::types::{EthernetTag, MacAddr, Rd, Vni};
+    use std::sync::Arc;
+
+    fn key(n: u8) -> RouteKey {
+        let rd = Rd::ipv4(Ipv4Addr::new(10, 0, 0, 1), 100);
+        let mac = MacAddr([2, 0, 0, 0, 0, n]);
+        RouteKey::MacIp { rd, etag: EthernetTag(0), mac, ip: None }
+    }
+
+    fn route(n: u8) -> EvpnRoute {
+        EvpnRoute::labelled(key(n), Label::from(Vni::new(100).unwrap()))
+    }
+
+    struct Rib {
+        table: Table,
+        store: AttrStore,
+    }
+
+    fn rib() -> Rib {
+        let mut table = Table::default();
+        for n in 1..=2u8 {
+            let address = Ipv4Addr::new(10, 0, 0, n);
+            let info =
+                PeerInfo { source: Source::Internal, router_id: address, address: address.into() };
+            table.set_peer(PeerIdx(n.into()), info);
+        }
+        Rib { table, store: AttrStore::default() }
+    }
+
+    impl Rib {
+        fn announce(&mut self, peer: u16, n: u8, local_pref: u32) -> Outcome {
+            let mut attributes = PathAttributes::originated(IpAddr::from([10, 0, 0, 9]));
+            attributes.local_pref = Some(local_pref);
+            let id = self.store.intern(&Arc::new(attributes)).unwrap();
+            self.table.announce(&mut self.store, PeerIdx(peer), route(n), id, None)
+        }
+    }
+
+    #[test]
+    fn the_same_announcement_again_changes_nothing_and_leaks_nothing() {
+        let mut rib = rib();
+        assert!(matches!(rib.announce(1, 1, 100), Outcome::BestChanged(_)));
+        assert_eq!(rib.announce(1, 1, 100), Outcome::Unchanged);
+        assert_eq!((rib.table.len(), rib.store.len()), (1, 1));
+        assert!(matches!(rib.announce(1, 1, 200), Outcome::BestChanged(_)));
+        assert_eq!(rib.store.len(), 1);
+    }
+
+    #[test]
+    fn the_best_path_follows_announcements_and_withdrawals() {
+        let mut rib = rib();
+        rib.announce(1, 1, 100);
+        let Outcome::BestChanged(id) = rib.announce(2, 1, 200) else { panic!("not best") };
+        assert_eq!(rib.table.get(id).unwrap().best().unwrap().peer, PeerIdx(2));
+        assert_eq!(rib.announce(1, 1, 50), Outcome::Unchanged);
+        let outcome = rib.table.withdraw(&mut rib.store, PeerIdx(2), &key(1));
+        assert_eq!(outcome, Outcome::BestChanged(id));
+        assert_eq!(rib.table.get(id).unwrap().best().unwrap().peer, PeerIdx(1));
+        rib.table.withdraw(&mut rib.store, PeerIdx(1), &key(1));
+        rib.table.collect(id);
+        assert_eq!((rib.table.len(), rib.store.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_destination_without_paths_stays_while_it_is_held() {
+        let mut rib = rib();
+        let Outcome::BestChanged(id) = rib.announce(1, 1, 100) else { panic!("not best") };
+        rib.table.hold(id);
+        rib.table.withdraw(&mut rib.store, PeerIdx(1), &key(1));
+        rib.table.collect(id);
+        assert_eq!(rib.table.find(&key(1)), Some(id));
+        rib.table.let_go(id);
+        assert_eq!(rib.table.find(&key(1)), None);
+    }
+
+    #[test]
+    fn stale_paths_are_found_until_confirmed() {
+        let mut rib = rib();
+        rib.announce(1, 1, 100);
+        rib.announce(1, 2, 100);
+        assert_eq!(rib.table.mark_stale(PeerIdx(1)), 2);
+        assert_eq!(rib.announce(1, 1, 100), Outcome::Unchanged);
+        assert_eq!(rib.table.of_peer(PeerIdx(1), Which::Stale).len(), 1);
+    }
+}

@@ -1,0 +1,281 @@
+//! EVPN routes as they stand in MP_REACH_NLRI and MP_UNREACH_NLRI (RFC 7432 section 7, RFC 9136
+//! section 3, RFC 9251 section 9).
+//!
+//! ```text
+//! +----------------+----------------+---------------------- - -
+//! | type (1)       | length (1)     | body (length octets)
+//! +----------------+----------------+---------------------- - -
+//! ```
+//!
+//! **A run whose boundaries cannot be walked to the end yields no route at all; within a run that
+//! can, a bad route costs only itself.**
+//!
+//! Types 1 to 5 are read. Types 6 to 8 are checked and, like every other type, kept as octets to be
+//! relayed (RFC 7606 section 5.4 asks to discard what is not recognised "unless specified
+//! otherwise"; a route reflector that discards would break its clients). Nothing in evpnd acts on
+//! an opaque route.
+
+use super::faults::Faults;
+use crate::bgp::wire::error::{Action, ErrorKind, UpdateError, WireError};
+use crate::bgp::wire::reader::{Reader, leaf};
+use crate::types::{Esi, EvpnRoute, Label, RouteKey, RouteType};
+use bytes::Bytes;
+use ipnet::IpNet;
+use nom::Parser;
+use nom::number::complete::be_u8;
+use std::net::IpAddr;
+
+/// Bits of a MAC address, the only length its field can have (RFC 7432 section 7.2).
+const MAC_BITS: u8 = 48;
+/// Octets of a type 2 route before its IP address length: RD, ESI, tag, MAC length, MAC.
+const MAC_IP_HEAD: usize = 8 + 10 + 4 + 1 + 6;
+/// Octets of a type 5 route before its label, by family: RD, ESI, tag, length, prefix, gateway.
+const IP_PREFIX_HEAD_V4: usize = 8 + 10 + 4 + 1 + 4 + 4;
+const IP_PREFIX_HEAD_V6: usize = 8 + 10 + 4 + 1 + 16 + 16;
+/// Octets of a label.
+const LABEL: usize = 3;
+/// Reserved as an identifier of a segment (RFC 7432 section 5).
+const MAX_ESI: Esi = Esi([0xff; 10]);
+
+/// Whether routes come or go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    /// In MP_REACH_NLRI.
+    Announced,
+    /// In MP_UNREACH_NLRI: labels may be left out, and only the key counts.
+    Withdrawn,
+}
+
+/// What a run of NLRI says.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct EvpnRoutes {
+    /// Routes announced, in the order sent.
+    pub announced: Vec<EvpnRoute>,
+    /// Routes withdrawn, those included that an error of their own withdraws.
+    pub withdrawn: Vec<RouteKey>,
+    /// The worst that an error demands.
+    pub action: Action,
+    /// Errors in the order found, at most [`ERRORS_MAX`](super::ERRORS_MAX).
+    pub errors: Vec<UpdateError>,
+}
+
+/// Reads NLRI of family 25/70 that stand alone.
+///
+/// # Errors
+/// The run cannot be walked: a length leads beyond its end (RFC 7606 section 5.3).
+pub fn decode_nlri(octets: &[u8], direction: Direction) -> Result<EvpnRoutes, WireError> {
+    routes(Reader::new(octets), direction)
+}
+
+/// As [`decode_nlri`], within a message.
+pub(super) fn routes(run: Reader<'_>, direction: Direction) -> Result<EvpnRoutes, WireError> {
+    // All boundaries before the first route: nothing is half applied, and the count bounds memory.
+    let count = count(run)?;
+    let mut found = EvpnRoutes::default();
+    match direction {
+        Direction::Announced => found.announced.reserve_exact(count),
+        Direction::Withdrawn => found.withdrawn.reserve_exact(count),
+    }
+    let mut faults = Faults::default();
+    let mut rest = run;
+    while !rest.is_empty() {
+        let (route_type, body) = next(&mut rest)?;
+        match (route(route_type, body, direction), direction) {
+            (Ok(route), Direction::Withdrawn) => found.withdrawn.push(route.key),
+            // RFC 9136 §3.1: ESI and gateway MUST NOT both be set; such a route is treated as
+            // withdrawn, the others of the message have no part in it.
+            (Ok(route), Direction::Announced)
+                if route.gateway.is_some() && !route.esi.is_zero() =>
+            {
+                let error = body.error("IP prefix route's gateway", ErrorKind::Conflict);
+                faults.note(error, Action::TreatAsWithdraw);
+                found.withdrawn.push(route.key);
+            }
+            (Ok(route), Direction::Announced) => found.announced.push(route),
+            (Err(error), _) => faults.note(error, Action::DiscardNlri),
+        }
+    }
+    found.action = faults.action;
+    found.errors = faults.errors;
+    Ok(found)
+}
+
+fn count(mut run: Reader<'_>) -> Result<usize, WireError> {
+    let mut count = 0_usize;
+    while !run.is_empty() {
+        next(&mut run)?;
+        count = count.saturating_add(1);
+    }
+    Ok(count)
+}
+
+fn next<'a>(run: &mut Reader<'a>) -> Result<(u8, Reader<'a>), WireError> {
+    let [route_type, length] = run.array("EVPN route's type and length")?;
+    Ok((route_type, run.take(usize::from(length), "EVPN route")?))
+}
+
+fn route(route_type: u8, body: Reader<'_>, direction: Direction) -> Result<EvpnRoute, WireError> {
+    match route_type {
+        0 => Err(body.error("EVPN route type", ErrorKind::BadValue(0))),
+        1 => ethernet_ad(body, direction),
+        2 => mac_ip(body, direction),
+        3 => imet(body),
+        4 => ethernet_segment(body),
+        5 => ip_prefix(body, direction),
+        6..=8 => {
+            multicast(route_type, body)?;
+            Ok(opaque(route_type, body))
+        }
+        _ => Ok(opaque(route_type, body)),
+    }
+}
+
+/// ```text
+/// RD (8) | ESI (10) | tag (4) | label (3)
+/// ```
+fn ethernet_ad(mut body: Reader<'_>, direction: Direction) -> Result<EvpnRoute, WireError> {
+    let start = body;
+    let head = body.take(8 + 10 + 4, "Ethernet A-D route")?;
+    let (rd, esi, etag) = head.parse("Ethernet A-D route", (leaf::rd, leaf::esi, leaf::etag))?;
+    let (label1, None) = labels(body, direction)? else {
+        return Err(start.bad_length("Ethernet A-D route"));
+    };
+    if esi == MAX_ESI {
+        return Err(start.error("Ethernet A-D route's reserved ESI", ErrorKind::BadValue(0xff)));
+    }
+    Ok(EvpnRoute::labelled(RouteKey::EthernetAd { rd, esi, etag }, label1))
+}
+
+/// ```text
+/// RD (8) | ESI (10) | tag (4) | 48 (1) | MAC (6) | 0, 32 or 128 (1) | IP (0, 4 or 16)
+/// | label (3) | second label (0 or 3)
+/// ```
+fn mac_ip(mut body: Reader<'_>, direction: Direction) -> Result<EvpnRoute, WireError> {
+    let start = body;
+    let head = body.take(MAC_IP_HEAD, "MAC/IP route")?;
+    let (rd, esi, etag, mac_bits, mac) =
+        head.parse("MAC/IP route", (leaf::rd, leaf::esi, leaf::etag, be_u8, leaf::mac))?;
+    if mac_bits != MAC_BITS {
+        let at = start.after(8 + 10 + 4);
+        return Err(at.error("MAC address length", ErrorKind::BadValue(mac_bits.into())));
+    }
+    let ip = sized_ip(&mut body, "MAC/IP route's IP address length")?;
+    let (label1, label2) = labels(body, direction)?;
+    let key = RouteKey::MacIp { rd, etag, mac, ip };
+    Ok(EvpnRoute { key, esi, gateway: None, label1, label2 })
+}
+
+/// ```text
+/// RD (8) | tag (4) | 32 or 128 (1) | originating router (4 or 16)
+/// ```
+fn imet(mut body: Reader<'_>) -> Result<EvpnRoute, WireError> {
+    let head = body.take(8 + 4, "IMET route")?;
+    let (rd, etag) = head.parse("IMET route", (leaf::rd, leaf::etag))?;
+    let originator = originator(body, "IMET route's originator length")?;
+    Ok(EvpnRoute::bare(RouteKey::Imet { rd, etag, originator }))
+}
+
+/// ```text
+/// RD (8) | ESI (10) | 32 or 128 (1) | originating router (4 or 16)
+/// ```
+fn ethernet_segment(mut body: Reader<'_>) -> Result<EvpnRoute, WireError> {
+    let start = body;
+    let head = body.take(8 + 10, "Ethernet segment route")?;
+    let (rd, esi) = head.parse("Ethernet segment route", (leaf::rd, leaf::esi))?;
+    let originator = originator(body, "Ethernet segment route's originator length")?;
+    // RFC 7432 §5: both are reserved; zero would make every single-homed port one segment.
+    if esi.is_zero() || esi == MAX_ESI {
+        return Err(start.error("Ethernet segment route's reserved ESI", ErrorKind::Conflict));
+    }
+    Ok(EvpnRoute::bare(RouteKey::EthernetSegment { rd, esi, originator }))
+}
+
+/// ```text
+/// RD (8) | ESI (10) | tag (4) | prefix length (1) | prefix (4 or 16) | gateway (4 or 16) | label (3)
+/// ```
+fn ip_prefix(mut body: Reader<'_>, direction: Direction) -> Result<EvpnRoute, WireError> {
+    const FIELD: &str = "IP prefix route";
+    let start = body;
+    let front = (leaf::rd, leaf::esi, leaf::etag, be_u8);
+    // RFC 9136 §3.1: the length alone tells the family.
+    let head = if start.len() < IP_PREFIX_HEAD_V6 {
+        let head = body.take(IP_PREFIX_HEAD_V4, FIELD)?;
+        head.parse(FIELD, (front, leaf::ipv4, leaf::ipv4))?
+    } else {
+        let head = body.take(IP_PREFIX_HEAD_V6, FIELD)?;
+        head.parse(FIELD, (front, leaf::ipv6, leaf::ipv6))?
+    };
+    let ((rd, esi, etag, bits), prefix, gateway) = head;
+    let (label1, None) = labels(body, direction)? else {
+        return Err(start.bad_length(FIELD));
+    };
+    // RFC 9136 §3.1: bits beyond the prefix length do not make another route.
+    let prefix = IpNet::new(prefix, bits)
+        .map_err(|_| {
+            let at = start.after(8 + 10 + 4);
+            at.error("IP prefix length", ErrorKind::BadValue(bits.into()))
+        })?
+        .trunc();
+    let gateway = Some(gateway).filter(|ip| !ip.is_unspecified());
+    let key = RouteKey::IpPrefix { rd, etag, prefix };
+    Ok(EvpnRoute { key, esi, gateway, label1, label2: None })
+}
+
+/// Types 6 to 8 (RFC 9251 sections 9.1 to 9.3), of which only the form is checked.
+///
+/// ```text
+/// RD (8) | ESI (10; types 7, 8) | tag (4) | source | group | originating router
+/// | reserved (4; type 8) | maximum response time (1; type 8) | flags (1)
+/// ```
+/// where each of the three addresses follows its length in bits.
+fn multicast(route_type: u8, mut body: Reader<'_>) -> Result<(), WireError> {
+    let (head, tail) = match route_type {
+        6 => (8 + 4, 1),
+        7 => (8 + 10 + 4, 1),
+        _ => (8 + 10 + 4, 4 + 1 + 1),
+    };
+    body.take(head, "multicast route")?;
+    sized_ip(&mut body, "multicast source length")?;
+    sized_ip(&mut body, "multicast group length")?;
+    if sized_ip(&mut body, "multicast originator length")?.is_none() {
+        return Err(body.error("multicast originator length", ErrorKind::BadValue(0)));
+    }
+    body.take(tail, "multicast route's flags")?;
+    if body.is_empty() { Ok(()) } else { Err(body.bad_length("multicast route")) }
+}
+
+fn opaque(route_type: u8, body: Reader<'_>) -> EvpnRoute {
+    let body = Bytes::copy_from_slice(body.octets());
+    EvpnRoute::bare(RouteKey::Opaque { route_type: RouteType(route_type), body })
+}
+
+/// An address after its length in bits; none where that is 0.
+fn sized_ip(body: &mut Reader<'_>, field: &'static str) -> Result<Option<IpAddr>, WireError> {
+    let at = *body;
+    match body.u8(field)? {
+        0 => Ok(None),
+        32 => body.take(4, field)?.parse(field, leaf::ipv4.map(Some)),
+        128 => body.take(16, field)?.parse(field, leaf::ipv6.map(Some)),
+        bits => Err(at.error(field, ErrorKind::BadValue(bits.into()))),
+    }
+}
+
+/// The mandatory address at the end of types 3 and 4.
+fn originator(mut body: Reader<'_>, field: &'static str) -> Result<IpAddr, WireError> {
+    let at = body;
+    let ip = sized_ip(&mut body, field)?;
+    if !body.is_empty() {
+        return Err(body.bad_length(field));
+    }
+    ip.ok_or_else(|| at.error(field, ErrorKind::BadValue(0)))
+}
+
+/// One or two labels that end a route. A withdrawal may leave them out: they are not in the key.
+fn labels(body: Reader<'_>, direction: Direction) -> Result<(Label, Option<Label>), WireError> {
+    const FIELD: &str = "EVPN route's label";
+    match (body.len(), direction) {
+        (0, Direction::Withdrawn) => Ok((Label::default(), None)),
+        (LABEL, _) => body.parse(FIELD, leaf::label.map(|first| (first, None))),
+        _ => body.parse(FIELD, (leaf::label, leaf::label.map(Some))),
+    }
+}

@@ -1,0 +1,155 @@
+//! EVPN routes as NLRI (RFC 7432 section 7, RFC 9136 section 3).
+//!
+//! **`length` octets are what `put` writes, for every route.**
+
+use crate::bgp::wire::error::EncodeError;
+use crate::types::{Esi, EvpnRoute, Label, RouteKey};
+use bytes::{BufMut, BytesMut};
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// Type and length.
+const HEAD: usize = 2;
+const RD: usize = 8;
+const ESI: usize = 10;
+const TAG: usize = 4;
+const LABEL: usize = 3;
+const MAC: usize = 1 + 6;
+/// The length of an address or prefix, in bits.
+const BITS: usize = 1;
+
+/// A route, or a key with zeros for what it does not name.
+#[derive(Clone, Copy)]
+pub(super) struct Nlri<'a> {
+    key: &'a RouteKey,
+    esi: Esi,
+    gateway: Option<IpAddr>,
+    label1: Label,
+    label2: Option<Label>,
+    /// Octets of the body.
+    body: u8,
+}
+
+impl<'a> Nlri<'a> {
+    /// A route to announce.
+    ///
+    /// # Errors
+    /// An opaque body beyond 255 octets, or a gateway of the other address family (RFC 9136 section
+    /// 3.1 has one length for both).
+    pub(super) fn announced(route: &'a EvpnRoute) -> Result<Self, EncodeError> {
+        let EvpnRoute { key, esi, gateway, label1, label2 } = route;
+        if let (RouteKey::IpPrefix { prefix, .. }, Some(gateway)) = (key, gateway)
+            && prefix.addr().is_ipv4() != gateway.is_ipv4()
+        {
+            return Err(EncodeError::GatewayOfOtherFamily);
+        }
+        let body = body_length(key, label2.is_some())?;
+        Ok(Self { key, esi: *esi, gateway: *gateway, label1: *label1, label2: *label2, body })
+    }
+
+    /// A key to withdraw, with one label of zero: receivers look at the key alone.
+    ///
+    /// # Errors
+    /// An opaque body beyond 255 octets.
+    pub(super) fn withdrawn(key: &'a RouteKey) -> Result<Self, EncodeError> {
+        let body = body_length(key, false)?;
+        let label1 = Label::default();
+        Ok(Self { key, esi: Esi::ZERO, gateway: None, label1, label2: None, body })
+    }
+
+    /// Octets that [`put`](Self::put) writes.
+    pub(super) fn length(&self) -> usize {
+        HEAD + usize::from(self.body)
+    }
+
+    pub(super) fn put(&self, out: &mut BytesMut) {
+        out.put_slice(&[self.key.route_type().0, self.body]);
+        match self.key {
+            RouteKey::EthernetAd { rd, esi, etag } => {
+                out.put_slice(&rd.0);
+                out.put_slice(&esi.0);
+                out.put_u32(etag.0);
+                out.put_slice(&self.label1.octets());
+            }
+            RouteKey::MacIp { rd, etag, mac, ip } => {
+                out.put_slice(&rd.0);
+                out.put_slice(&self.esi.0);
+                out.put_u32(etag.0);
+                out.put_u8(48);
+                out.put_slice(&mac.0);
+                match ip {
+                    None => out.put_u8(0),
+                    Some(ip) => put_sized(*ip, out),
+                }
+                out.put_slice(&self.label1.octets());
+                if let Some(label) = self.label2 {
+                    out.put_slice(&label.octets());
+                }
+            }
+            RouteKey::Imet { rd, etag, originator } => {
+                out.put_slice(&rd.0);
+                out.put_u32(etag.0);
+                put_sized(*originator, out);
+            }
+            RouteKey::EthernetSegment { rd, esi, originator } => {
+                out.put_slice(&rd.0);
+                out.put_slice(&esi.0);
+                put_sized(*originator, out);
+            }
+            RouteKey::IpPrefix { rd, etag, prefix } => {
+                out.put_slice(&rd.0);
+                out.put_slice(&self.esi.0);
+                out.put_u32(etag.0);
+                self.put_prefix(*prefix, out);
+                out.put_slice(&self.label1.octets());
+            }
+            RouteKey::Opaque { body, .. } => out.put_slice(body),
+        }
+    }
+
+    fn put_prefix(&self, prefix: IpNet, out: &mut BytesMut) {
+        out.put_u8(prefix.prefix_len());
+        // RFC 9136 §3.1: bits beyond the prefix length are zero.
+        put_ip(prefix.network(), out);
+        match (self.gateway, prefix) {
+            (Some(gateway), _) => put_ip(gateway, out),
+            (None, IpNet::V4(_)) => out.put_bytes(0, 4),
+            (None, IpNet::V6(_)) => out.put_bytes(0, 16),
+        }
+    }
+}
+
+fn body_length(key: &RouteKey, has_second_label: bool) -> Result<u8, EncodeError> {
+    let second = if has_second_label { LABEL } else { 0 };
+    let length = match key {
+        RouteKey::EthernetAd { .. } => RD + ESI + TAG + LABEL,
+        RouteKey::MacIp { ip, .. } => {
+            RD + ESI + TAG + MAC + BITS + ip.map_or(0, octets) + LABEL + second
+        }
+        RouteKey::Imet { originator, .. } => RD + TAG + BITS + octets(*originator),
+        RouteKey::EthernetSegment { originator, .. } => RD + ESI + BITS + octets(*originator),
+        RouteKey::IpPrefix { prefix, .. } => {
+            RD + ESI + TAG + BITS + 2 * octets(prefix.addr()) + LABEL
+        }
+        RouteKey::Opaque { body, .. } => body.len(),
+    };
+    u8::try_from(length).map_err(|_| EncodeError::RouteTooLong { length })
+}
+
+const fn octets(ip: IpAddr) -> usize {
+    if ip.is_ipv4() { 4 } else { 16 }
+}
+
+/// The address after its length in bits.
+fn put_sized(ip: IpAddr, out: &mut BytesMut) {
+    out.put_u8(if ip.is_ipv4() { 32 } else { 128 });
+    put_ip(ip, out);
+}
+
+/// The address alone.
+pub(super) fn put_ip(ip: IpAddr, out: &mut BytesMut) {
+    match ip {
+        IpAddr::V4(ip) => out.put_slice(&ip.octets()),
+        IpAddr::V6(ip) => out.put_slice(&ip.octets()),
+    }
+}
