@@ -1,2 +1,155 @@
-//! Being built.
-fn main() {}
+//! `evpnctl`, the one tool for people who run evpnd.
+//!
+//! ```text
+//! cli    what people type          show    values as text, pure, one view a file
+//! remote one call of the API       table   FRR's look within 100 columns
+//! local  without evpnd: config     text    durations, wrapping
+//! lab    topologies                out     where answers and failures go
+//! demo   a site drains before your eyes
+//! ```
+//!
+//! **The exit status is an answer**: 0 yes, 1 no or a difference, 2 wrong usage or evpnd cannot be
+//! reached. It is the same in text and in JSON.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod demo;
+mod lab;
+mod local;
+mod out;
+mod remote;
+mod show;
+mod table;
+mod text;
+
+use clap::{CommandFactory, Parser};
+use cli::{Cli, Command};
+use evpn_api::ClientError;
+use evpn_lab::LabError;
+use out::Form;
+use std::io;
+use std::process::ExitCode;
+
+/// What the exit status says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Yes, done.
+    Yes,
+    /// No, refused, or there is a difference.
+    No,
+    /// Wrong usage, or out of reach.
+    Trouble,
+    /// That of a command that was run for us.
+    Of(u8),
+}
+
+impl Exit {
+    /// Yes or no.
+    pub(crate) const fn verdict(yes: bool) -> Self {
+        if yes { Self::Yes } else { Self::No }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Yes => 0,
+            Exit::No => 1,
+            Exit::Trouble => 2,
+            Exit::Of(code) => code,
+        })
+    }
+}
+
+/// Why a command did not come to an answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The words make no sense together.
+    Usage(String),
+    /// evpnd is out of reach, or refused.
+    Client(ClientError),
+    /// Of the lab.
+    Lab(LabError),
+    /// Of our own files and output.
+    Io(String, io::Error),
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::Client(error)
+    }
+}
+
+impl From<LabError> for Failure {
+    fn from(error: LabError) -> Self {
+        Self::Lab(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Io("cannot write the answer".to_owned(), error)
+    }
+}
+
+/// What a command comes to.
+pub(crate) type Outcome = Result<Exit, Failure>;
+
+fn main() -> ExitCode {
+    let args = std::env::args_os().collect();
+    // Wrong usage ends here, with status 2; help and the version with 0.
+    let cli = Cli::parse_from(cli::with_json_word(args));
+    run(cli).unwrap_or_else(|failure| explain(&failure)).into()
+}
+
+fn run(cli: Cli) -> Outcome {
+    let form = if cli.json { Form::Json } else { Form::Text };
+    match cli.command {
+        Command::Lab(command) => lab::run(command, form),
+        Command::Demo(args) => demo::run(args, form),
+        Command::Config(cli::Config::Check { path }) => local::check(&path, form),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "evpnctl", &mut text);
+            out::write_raw(&String::from_utf8_lossy(&text))?;
+            Ok(Exit::Yes)
+        }
+        Command::Man { directory } => {
+            clap_mangen::generate_to(Cli::command(), &directory).map(|()| Exit::Yes).map_err(
+                |error| Failure::Io(format!("cannot write to {}", directory.display()), error),
+            )
+        }
+        command => remote::run(&command, &cli.socket, form),
+    }
+}
+
+/// Says why there is no answer, and ends with the status for it.
+fn explain(failure: &Failure) -> Exit {
+    match failure {
+        Failure::Usage(text) => {
+            let error = Cli::command().error(clap::error::ErrorKind::InvalidValue, text);
+            out::complain(&error.to_string());
+            Exit::Trouble
+        }
+        Failure::Client(error) => {
+            out::complain(&out::failure(&error.to_string(), error.remedy(), error.details()));
+            match error {
+                // It was understood and answered: no.
+                ClientError::Refused { status: 404 | 409 | 422, .. } => Exit::No,
+                _ => Exit::Trouble,
+            }
+        }
+        Failure::Lab(error) => {
+            out::complain(&out::failure(&error.to_string(), None, &[]));
+            match error {
+                // What was named is not there, or cannot be read.
+                LabError::Io { .. } | LabError::Topology { .. } => Exit::Trouble,
+                _ => Exit::No,
+            }
+        }
+        Failure::Io(what, error) => {
+            out::complain(&out::failure(&format!("{what}: {error}"), None, &[]));
+            Exit::Trouble
+        }
+    }
+}

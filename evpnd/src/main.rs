@@ -1,2 +1,65 @@
-//! Being built.
-fn main() {}
+//! evpnd: BGP EVPN for Linux leaf switches that live on a battery.
+//!
+//! ```text
+//!   main thread (tokio)                     engine thread            dataplane thread
+//!   peers: listeners, readers, writers ──►                   ──►
+//!   feeds, API, signals, watchdog      ──►   engine_io       ◄──     dataplane_io ◄──► kernel
+//! ```
+//!
+//! Three threads: one waits for sockets, one decides, one speaks with the kernel. Queues between
+//! them have bounds with names, in [`engine_io`], [`peer_io`] and [`dataplane_io`].
+//!
+//! **This crate holds no rule of routing: it moves octets, facts and time.**
+
+mod api;
+mod backend;
+mod clock;
+mod control;
+mod dataplane_io;
+mod disk;
+mod engine_io;
+mod feeds;
+mod logging;
+mod peer_io;
+mod run;
+mod settings;
+mod systemd;
+
+use clap::Parser;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// BGP EVPN control plane for Linux leaf switches that live on a battery.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// The configuration; files of conf.d beside it are read after it.
+    #[arg(short, long, default_value = "/etc/evpnd/evpnd.toml", value_name = "FILE")]
+    config: PathBuf,
+    /// Read the configuration, say what is wrong with it, and end.
+    #[arg(long)]
+    check: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let read = match control::read(&arguments.config) {
+        Ok(read) => read,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if arguments.check {
+        println!("{}: valid", arguments.config.display());
+        return ExitCode::SUCCESS;
+    }
+    match run::run(arguments.config, read) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            eprintln!("evpnd: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

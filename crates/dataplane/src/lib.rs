@@ -3,6 +3,10 @@
 //! - [`object`]: the kernel's objects as values: what routing wants, one [`Change`](object::Change)
 //!   at a time.
 //! - [`facts`]: what routing has to know of the kernel: devices, local hosts, connected routes.
+//! - [`observe`]: what the kernel says, object by object, in a dump or as news.
+//! - [`op`]: what is written to the kernel, and how it can fail.
+//! - [`reconciler`]: the way from one to the other; [`difference`] tells what is still apart.
+//! - [`fake`]: a kernel to test against, with the real one's quirks.
 //!
 //! **Nothing in here talks to a kernel: `evpn-netlink` reads and writes, the simulator plays one.**
 #![forbid(unsafe_code)]
@@ -20,5 +24,20 @@
     )
 )]
 
+pub mod difference;
+mod dump;
 pub mod facts;
+pub mod fake;
+mod fdb;
+mod nexthops;
 pub mod object;
+mod objects;
+pub mod observe;
+mod obstacle;
+pub mod op;
+mod outcome;
+mod plan;
+pub mod reconciler;
+mod table;
+mod tracker;
+mod verdict;

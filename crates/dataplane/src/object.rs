@@ -154,6 +154,10 @@ pub enum Change {
     Nexthop(NexthopId, Option<Nexthop>),
     /// A group of routed nexthops.
     Group(NexthopId, Option<NexthopGroup>),
+    /// A nexthop for FDB entries: the address of a VTEP.
+    FdbNexthop(NexthopId, Option<IpAddr>),
+    /// A group of FDB nexthops, never resilient.
+    FdbGroup(NexthopId, Option<NexthopGroup>),
     /// Where frames to a remote host go.
     Fdb(FdbKey, Option<FdbEntry>),
     /// Whether a VTEP takes copies of flooded frames.

@@ -40,7 +40,7 @@ pub struct Gates {
     /// negative controls in tests only.
     pub enforce: bool,
     /// Most change of charge in a minute, either way, beyond [`SLACK`]. Default 10 %: a battery that lives for ten
-    /// minutes, far below any site that is to last a night.
+    /// minutes, far below any site that is to last a night. 100 % is no limit.
     pub max_change_per_minute: Permille,
     /// The oldest sample taken, by the source's time stamp. Default 5 min.
     pub max_age: Duration,
@@ -264,6 +264,9 @@ impl Gate {
 
 /// The most change of charge in thousandths between two samples.
 fn allowed_change(gates: &Gates, between: Duration) -> u128 {
+    if gates.max_change_per_minute == Permille::FULL {
+        return u128::from(Permille::FULL.get());
+    }
     let by_time = u128::from(gates.max_change_per_minute.get())
         * between.min(RATE_COUNTS_FOR).as_millis()
         / 60_000;

@@ -223,6 +223,10 @@ impl State {
     }
 
     pub(crate) fn note_reading(&mut self, policy: &Policy, accepted: &AcceptedReading) {
+        // Also when nobody decided during the silence.
+        if accepted.received.saturating_since(self.drained.latest) >= policy.stale.after {
+            self.forget_readings();
+        }
         let levels = [
             (Level::PreferLess, &mut self.prefer_less),
             (Level::Avoid, &mut self.avoid),

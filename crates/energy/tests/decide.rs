@@ -123,6 +123,22 @@ fn a_fall_counts_only_when_readings_have_shown_it_for_the_confirm_time() {
 }
 
 #[test]
+fn readings_on_both_sides_of_a_silence_confirm_nothing() {
+    for decided_meanwhile in [true, false] {
+        let mut site = Site::new();
+        site.percent(0, 10);
+        if decided_meanwhile {
+            site.wait(299);
+            site.wait(1);
+        } else {
+            site.now = site.now + Duration::from_secs(300);
+        }
+        assert_eq!(site.percent(0, 10).level(), Level::Normal);
+        assert_eq!(site.percent(60, 10).level(), Level::Drained);
+    }
+}
+
+#[test]
 fn each_threshold_is_confirmed_by_itself() {
     let mut site = Site::new();
     for percent in [45, 40, 14] {

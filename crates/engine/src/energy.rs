@@ -8,8 +8,8 @@ use crate::vrf::Advertised;
 use evpn_energy::levers::link_bandwidth_bytes_per_second;
 use evpn_energy::plausibility::{Gate, Verdict};
 use evpn_energy::{
-    Decision, Explanation, FeedError, Inputs, Level, OverrideRequest, Reading, Snapshot, State,
-    decide,
+    Decision, Explanation, FeedError, Inputs, Level, Mark, OverrideRequest, Reading, Snapshot,
+    State, decide,
 };
 use evpn_proto::types::Time;
 use std::time::Duration;
@@ -20,6 +20,9 @@ pub(crate) struct Energy {
     pub(crate) settings: EnergySettings,
     pub(crate) gate: Gate,
     decision: Decision,
+    /// Since when the announced level has been announced: in a dry run and after it that is not
+    /// since when the site has been at its level.
+    announced_since: Mark,
     /// The last failure of the feed, until it speaks again.
     pub(crate) feed_error: Option<(Time, String)>,
     pub(crate) feed_errors: u64,
@@ -37,6 +40,7 @@ impl Energy {
         Self {
             settings,
             gate: Gate::new(),
+            announced_since: decision.state.since,
             decision,
             feed_error: None,
             feed_errors: 0,
@@ -91,7 +95,7 @@ impl Energy {
         Ok(outputs)
     }
 
-    fn persist(&self, now: Now) -> Output {
+    pub(crate) fn persist(&self, now: Now) -> Output {
         let snapshot = Snapshot::of(&self.decision.state, now.time, now.wall);
         Output::Persist(PersistRecord::Energy(Box::new(snapshot)))
     }
@@ -102,6 +106,9 @@ impl Energy {
         for _ in Level::ALL {
             let inputs = self.inputs(now.time);
             let decision = decide(&self.settings.policy, &self.decision.state, &inputs);
+            if decision.announced != self.decision.announced {
+                self.announced_since = Mark::new(now.time);
+            }
             let overridden = self.decision.state.override_ != decision.state.override_;
             self.decision = decision;
             if self.decision.changed() {
@@ -130,7 +137,7 @@ impl Energy {
         now: Time,
         drain_times: impl Iterator<Item = Duration>,
     ) -> Option<Time> {
-        let (levers, since) = (&self.settings.levers, self.decision.state.since);
+        let (levers, since) = (&self.settings.levers, self.announced_since);
         let announced = self.decision.announced;
         let lever = drain_times.filter_map(|d| levers.changes_at(announced, since, d, now)).min();
         [self.decision.next_deadline, lever].into_iter().flatten().min()
@@ -138,11 +145,22 @@ impl Energy {
 
     /// What a prefix with this `drain-time` says.
     pub(crate) fn advertised(&self, now: Time, drain_time: Duration) -> Advertised {
-        let lasting = self.decision.state.since.age(now);
+        let lasting = self.announced_since.age(now);
         let levers = &self.settings.levers;
         let lever = levers.lever(self.decision.announced, lasting, drain_time);
-        let bandwidth = link_bandwidth_bytes_per_second(self.settings.capacity_bits, lever.bandwidth);
+        let bandwidth =
+            link_bandwidth_bytes_per_second(self.settings.capacity_bits, lever.bandwidth);
         Advertised { lever, bandwidth }
+    }
+
+    /// The level that is announced.
+    pub(crate) const fn announced(&self) -> Level {
+        self.decision.announced
+    }
+
+    /// For how long the level has lasted.
+    pub(crate) fn level_age(&self, now: Time) -> Duration {
+        self.decision.state.since.age(now)
     }
 
     pub(crate) fn explain(&self, now: Time) -> Explanation {

@@ -5,7 +5,7 @@ use crate::energy::Energy;
 use crate::evi::Evi;
 use crate::fabric::{Fabric, fabric};
 use crate::fib::Ids;
-use crate::hosts::Hosts;
+use crate::hosts::{Host, Hosts};
 use crate::import::{Candidate, ImportIndex, Target, TargetSet, importable, leave_l2, leave_l3};
 use crate::io::{ClearKind, Event, Input, Now, Output};
 use crate::peer::{Peer, Sender, export_to};
@@ -26,7 +26,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 /// Destinations that one [`Engine::run`] deals with at most.
-pub const RUN_BUDGET: usize = 8192;
+pub(crate) const RUN_BUDGET: usize = 8192;
 
 /// What the engine is born with beside its settings.
 #[derive(Debug, Default)]
@@ -35,6 +35,18 @@ pub struct Memory {
     pub sequences: BTreeMap<Vni, Vec<(MacAddr, u32)>>,
     /// The energy policy's state.
     pub energy: Option<Snapshot>,
+    /// Whether the kernel may still forward by what an earlier process wrote.
+    pub start: Start,
+}
+
+/// What a start finds in the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Start {
+    /// Nothing of ours: there is nothing to wait for.
+    #[default]
+    Cold,
+    /// What an earlier process wrote: it forwards until every neighbour has told its routes.
+    Restart,
 }
 
 /// Whether [`Engine::run`] left something to do.
@@ -60,13 +72,14 @@ pub struct Engine {
     pub(crate) vrfs: BTreeMap<usize, Vrf>,
     pub(crate) index: ImportIndex,
     /// Where each route is imported.
-    imports: Map<DestId, TargetSet>,
+    pub(crate) imports: Map<DestId, TargetSet>,
     sequences: BTreeMap<Vni, BTreeMap<MacAddr, u32>>,
     ids: Ids,
-    restart: Restart,
+    pub(crate) restart: Restart,
     pub(crate) energy: Option<Energy>,
     changes: Vec<Change>,
     outputs: VecDeque<Output>,
+    start: Start,
     seed: u64,
 }
 
@@ -75,10 +88,8 @@ impl Engine {
     ///
     /// `seed` is the only randomness that it ever has.
     pub fn new(settings: Settings, memory: Memory, seed: u64, now: Now) -> Self {
-        let energy = settings
-            .energy
-            .clone()
-            .map(|settings| Energy::new(settings, memory.energy, now));
+        let energy =
+            settings.energy.clone().map(|settings| Energy::new(settings, memory.energy, now));
         let sequences =
             memory.sequences.into_iter().map(|(vni, s)| (vni, s.into_iter().collect())).collect();
         let mut engine = Self {
@@ -98,6 +109,7 @@ impl Engine {
             energy,
             changes: Vec::new(),
             outputs: VecDeque::new(),
+            start: memory.start,
             seed,
             settings,
         };
@@ -121,6 +133,7 @@ impl Engine {
     /// Takes in what happened. [`Engine::run`] is to follow, soon but not at once: inputs may be
     /// taken in batches.
     pub fn handle(&mut self, now: Now, input: Input) {
+        self.rib.table.set_time(now.time);
         match input {
             Input::Kernel(events) => self.kernel(now, events),
             Input::Accepted { serial, local, remote } => self.accepted(now, serial, local, remote),
@@ -200,8 +213,8 @@ impl Engine {
                     self.connected = connected;
                     self.originate_prefixes(now);
                 }
-                KernelEvent::LocalMac { bridge, mac, origin, .. } if mac.is_host() => {
-                    self.hosts.macs.insert((bridge, mac), origin);
+                KernelEvent::LocalMac { bridge, port, mac, origin } if mac.is_host() => {
+                    self.hosts.macs.insert((bridge, mac), Host { port, origin });
                     if let Some(evi) = evi_on(&mut self.evis, bridge) {
                         evi.local_mac(mac, origin);
                     }
@@ -215,7 +228,8 @@ impl Engine {
                 }
                 KernelEvent::Neighbour { device, address, mac } => {
                     self.hosts.neighbours.insert((device, address), mac);
-                    if let Some(evi) = evi_on(&mut self.evis, device).filter(|_| announced(address)) {
+                    if let Some(evi) = evi_on(&mut self.evis, device).filter(|_| announced(address))
+                    {
                         evi.macs.neighbour(address, mac);
                     }
                 }
@@ -234,8 +248,12 @@ impl Engine {
     fn adopted(&mut self, now: Now) {
         let expected: Vec<PeerIdx> =
             self.peers.iter().filter(|p| !p.settings.shutdown).map(|p| p.index).collect();
-        self.restart.adopted(now.time, self.settings.sweep_delay, expected.clone());
+        let awaited = expected.iter().copied().filter(|_| self.start == Start::Restart);
+        self.restart.adopted(now.time, self.settings.sweep_delay, awaited);
         self.outputs.push_back(Output::Mode(self.restart.mode()));
+        // An override must not gain time by restarts: what is left of it is written down at once.
+        let persisted = self.energy.as_ref().map(|e| e.persist(now));
+        self.outputs.extend(persisted);
         for peer in expected {
             self.session(now, peer, session::Input::Start);
         }
@@ -341,7 +359,7 @@ impl Engine {
 
     /// RFC 7432 section 7.9: the router id and a number that is unique here: the VNI's low 16 bits,
     /// or the next that no lower VNI has.
-    fn automatic_rd(&self, vni: Vni) -> Rd {
+    pub(crate) fn automatic_rd(&self, vni: Vni) -> Rd {
         let vnis = self.fabric.evis.keys().copied();
         let mut vnis: Vec<Vni> = vnis.chain(self.settings.vrfs.iter().map(|v| v.l3vni)).collect();
         vnis.sort_unstable();
@@ -394,6 +412,7 @@ impl Engine {
 
     /// Carries on what the inputs began. [`Engine::poll_output`] is to follow.
     pub fn run(&mut self, now: Now) -> Progress {
+        self.rib.table.set_time(now.time);
         self.timeouts(now);
         let mut budget = RUN_BUDGET;
         loop {
@@ -494,6 +513,20 @@ impl Engine {
         }
     }
 
+    /// Every device of the kernel, as last told.
+    pub fn links(&self) -> &[Link] {
+        &self.links
+    }
+
+    /// How it stands, in a line.
+    pub fn status(&self) -> String {
+        let enabled = self.peers.iter().filter(|p| !p.settings.shutdown);
+        let (up, all) =
+            enabled.fold((0, 0), |(up, all), p| (up + usize::from(p.up.is_some()), all + 1));
+        let level = self.energy.as_ref().map(|e| e.announced().as_str());
+        format!("{up}/{all} neighbors up, energy level {}", level.unwrap_or("not watched"))
+    }
+
     pub(crate) fn sender(&self) -> Sender {
         Sender { asn: self.settings.asn, may_end_of_rib: !self.restart.in_progress() }
     }
@@ -562,6 +595,10 @@ impl Engine {
 
     pub(crate) fn told(&mut self, peer: PeerIdx) {
         self.restart.told(peer);
+    }
+
+    pub(crate) fn will_not_tell(&mut self, now: Now, peer: PeerIdx) {
+        self.restart.will_not_tell(now.time, peer);
     }
 
     fn clear(&mut self, now: Now, peer: PeerIdx, kind: ClearKind) {

@@ -14,9 +14,7 @@ use evpn_dataplane::object::{
 use evpn_proto::bgp::attributes::{
     ENCAP_VXLAN, ExtCommunity, MacMobility, PathAttributes, PmsiTunnel,
 };
-use evpn_proto::types::{
-    EthernetTag, EvpnRoute, Label, MacAddr, Rd, RouteKey, RouteTarget, Vni,
-};
+use evpn_proto::types::{EthernetTag, EvpnRoute, Label, MacAddr, Rd, RouteKey, RouteTarget, Vni};
 use evpn_rib::mac_vrf::{Action, MacVrf, Sticky};
 use evpn_rib::table::DestId;
 use std::collections::BTreeMap;
@@ -50,8 +48,7 @@ pub(crate) fn export_targets(settings: &Settings, targets: &Targets, vni: Vni) -
 pub(crate) fn base_attributes(vtep: IpAddr, export: &[RouteTarget]) -> PathAttributes {
     let mut attributes = PathAttributes::originated(vtep);
     let targets = export.iter().map(|rt| ExtCommunity::route_target(*rt));
-    attributes.ext_communities =
-        targets.chain([ExtCommunity::encap(ENCAP_VXLAN)]).collect();
+    attributes.ext_communities = targets.chain([ExtCommunity::encap(ENCAP_VXLAN)]).collect();
     attributes
 }
 
@@ -104,7 +101,12 @@ impl Evi {
     }
 
     /// A remote VTEP's flood route came (`Some`) or went.
-    pub(crate) fn set_flood(&mut self, vtep: IpAddr, dest: DestId, present: bool) -> Option<Change> {
+    pub(crate) fn set_flood(
+        &mut self,
+        vtep: IpAddr,
+        dest: DestId,
+        present: bool,
+    ) -> Option<Change> {
         let key = FloodKey { device: self.devices.vxlan, vtep };
         let routes = self.flood.entry(vtep).or_default();
         let had = !routes.is_empty();

@@ -157,9 +157,9 @@ fn warnings(settings: &Settings, links: &[Link], link: &Link) -> Vec<String> {
             "the bridge learns from frames that leave {name}: bridge link set dev {name} learning off"
         ));
     }
-    let l3 = vxlan_of(link).and_then(|x| x.vni).is_some_and(|vni| {
-        settings.vrfs.iter().any(|vrf| vrf.l3vni == vni)
-    });
+    let l3 = vxlan_of(link)
+        .and_then(|x| x.vni)
+        .is_some_and(|vni| settings.vrfs.iter().any(|vrf| vrf.l3vni == vni));
     if !l3 && link.port.is_some_and(|p| !p.neigh_suppress) {
         warnings.push(format!(
             "{name} floods ARP and ND: bridge link set dev {name} neigh_suppress on"

@@ -116,6 +116,15 @@ impl Fib {
         self.ways.get(prefix).map_or(&[], |way| way.hops.as_slice())
     }
 
+    /// What the kernel is to hold for a prefix: its group, where it has one, and its route.
+    pub(crate) fn objects(&self, prefix: &IpNet) -> Vec<Change> {
+        let mut objects = Vec::new();
+        if let Some(way) = self.ways.get(prefix) {
+            self.write(prefix, way, &mut objects);
+        }
+        objects
+    }
+
     /// Every prefix that is programmed.
     pub(crate) fn prefixes(&self) -> impl Iterator<Item = &IpNet> {
         self.ways.keys()
@@ -155,13 +164,7 @@ impl Fib {
         self.ways.insert(prefix, way);
     }
 
-    fn new_group(
-        &self,
-        ids: &mut Ids,
-        now: Time,
-        prefix: &IpNet,
-        former: Option<&Way>,
-    ) -> Group {
+    fn new_group(&self, ids: &mut Ids, now: Time, prefix: &IpNet, former: Option<&Way>) -> Group {
         let id = ids.take(&[b"group", &self.table.to_be_bytes(), prefix.to_string().as_bytes()]);
         let settling = former.map(|way| (now + self.idle, way.hops.clone()));
         Group { id, settling }

@@ -245,7 +245,9 @@ impl fmt::Display for Event {
             Self::Vni(vni, what) => write!(f, "VNI {vni}: {what}"),
             Self::Level(from, to, why) => write!(f, "energy level {from} -> {to}: {why}"),
             Self::Feed(what) => write!(f, "energy feed: {what}"),
-            Self::RestartComplete(why) => write!(f, "restart complete ({why}): sweeping what is stale"),
+            Self::RestartComplete(why) => {
+                write!(f, "restart complete ({why}): sweeping what is stale")
+            }
         }
     }
 }

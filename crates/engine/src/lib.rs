@@ -37,9 +37,10 @@ mod rib;
 mod restart;
 mod sessions;
 pub mod settings;
-//VIEW
+pub mod view;
 mod vrf;
 
-pub use engine::{Engine, Memory, Progress};
+pub use engine::{Engine, Memory, Progress, Start};
+pub use peer::Faults;
 pub use io::{ClearKind, Event, Input, Now, Output, PersistRecord};
 pub use vrf::Advertised;

@@ -1,12 +1,13 @@
 //! One neighbour: its session, its place in an update group, and what it is owed.
 
-use crate::io::Output;
-use crate::rib::{Encoded, Group, GroupKey, Rib};
+use crate::io::{Event, Output};
+use crate::rib::{Encoded, GroupKey, Rib};
 use crate::settings::NeighborSettings;
 use bytes::{Bytes, BytesMut};
 use evpn_proto::bgp::attributes::{Community, ExtCommunity, PathAttributes};
 use evpn_proto::bgp::message::{Family, Message, RouteRefresh};
 use evpn_proto::bgp::session::{self, ConnectionId, Negotiated, PeerKind, Session};
+use evpn_proto::bgp::wire::error::EncodeError;
 use evpn_proto::bgp::wire::{
     self, AsWidth, DecodeContext, SessionKind, encode_attributes, encode_end_of_rib,
 };
@@ -15,6 +16,7 @@ use evpn_rib::PeerIdx;
 use evpn_rib::attr_store::{AttrId, LOCAL_PREF_DEFAULT};
 use evpn_rib::table::DestId;
 use evpn_rib::update_group::Export;
+use std::mem::discriminant;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -118,7 +120,11 @@ impl Peer {
         let Some(up) = self.up.as_mut() else { return };
         let Some(key) = up.group else { return };
         while up.in_flight < SEND_WINDOW_OCTETS {
-            let Some(encoded) = next_octets(rib, key, peer, sender) else { break };
+            let Some((encoded, untold)) = next_octets(rib, key, peer, sender) else { break };
+            if let Some(text) = untold {
+                let event = Event::PeerErrors(self.settings.address, text);
+                outputs.push(Output::Event(event));
+            }
             if let Some(group) = rib.groups.get_mut(&key) {
                 group.updates.advance(&mut rib.table, peer, encoded.to);
             }
@@ -126,15 +132,10 @@ impl Peer {
                 continue;
             }
             up.in_flight += encoded.octets.len();
-            outputs.push(Output::Send {
-                peer,
-                connection: up.connection,
-                octets: encoded.octets,
-            });
+            outputs.push(Output::Send { peer, connection: up.connection, octets: encoded.octets });
             up.updates_unreported += encoded.messages;
         }
-        let initial_done =
-            rib.groups.get(&key).is_some_and(|g| g.updates.is_initial_done(peer));
+        let initial_done = rib.groups.get(&key).is_some_and(|g| g.updates.is_initial_done(peer));
         if initial_done && !up.end_of_rib_sent && sender.may_end_of_rib {
             up.end_of_rib_sent = true;
             let octets = encode_end_of_rib(Family::EVPN);
@@ -171,9 +172,10 @@ pub(crate) fn export_to(rib: &Rib, id: DestId, key: GroupKey) -> Export {
     }
     // RFC 4456 section 6: without reflection, what an internal neighbour told stays with us.
     let internal = best.peer != PeerIdx::LOCAL
-        && rib.table.peer(best.peer).is_some_and(|info| {
-            info.source == evpn_rib::decision::Source::Internal
-        });
+        && rib
+            .table
+            .peer(best.peer)
+            .is_some_and(|info| info.source == evpn_rib::decision::Source::Internal);
     if internal && !key.external {
         return Export::Withdraw;
     }
@@ -213,18 +215,26 @@ const fn is_link_bandwidth(community: &ExtCommunity) -> bool {
 }
 
 /// The next stretch for a neighbour; none if it is current.
-fn next_octets(rib: &mut Rib, key: GroupKey, peer: PeerIdx, sender: &Sender) -> Option<Encoded> {
+///
+/// A route that cannot be told to the group is withdrawn from it, lest the group keep what it was
+/// told before; the text says so, once for each kind of error.
+fn next_octets(
+    rib: &mut Rib,
+    key: GroupKey,
+    peer: PeerIdx,
+    sender: &Sender,
+) -> Option<(Encoded, Option<String>)> {
     let group = rib.groups.get(&key)?;
     if group.updates.is_current(peer) {
         return None;
     }
     let from = group.updates.cursor(peer)?;
     if let Some(cached) = group.cache.as_ref().filter(|c| c.from == from && !c.of_one) {
-        return Some(cached.clone());
+        return Some((cached.clone(), None));
     }
     let batch = group.updates.next_batch(peer, BATCH_MAX);
     let mut out = BytesMut::new();
-    let mut updates = withdrawals(rib, &batch.withdraw, key, &mut out);
+    put_withdrawals(rib, &batch.withdraw, key, &mut out);
     let mut by_attributes: Vec<(AttrId, DestId)> = batch
         .announce
         .iter()
@@ -232,54 +242,76 @@ fn next_octets(rib: &mut Rib, key: GroupKey, peer: PeerIdx, sender: &Sender) -> 
         .collect();
     // Stable: within one set of attributes the order of change stays.
     by_attributes.sort_by_key(|(attributes, _)| *attributes);
+    let mut untold = Vec::new();
     for set in by_attributes.chunk_by(|a, b| a.0 == b.0) {
-        updates += announcements(rib, set, key, sender, &mut out);
+        untold.extend(put_announcements(rib, set, key, sender, &mut out));
     }
+    let ids: Vec<DestId> = untold.iter().map(|(id, _)| *id).collect();
+    put_withdrawals(rib, &ids, key, &mut out);
     let encoded = Encoded {
         from,
         to: batch.to,
+        messages: count_messages(&out),
         octets: out.freeze(),
-        messages: updates,
         of_one: batch.of_one,
     };
-    if let Some(Group { cache, .. }) = rib.groups.get_mut(&key) {
-        *cache = Some(encoded.clone());
-    }
-    Some(encoded)
+    let first = untold.first().copied();
+    let group = rib.groups.get_mut(&key)?;
+    group.cache = Some(encoded.clone());
+    let news = first.filter(|(_, error)| group.untold.replace(discriminant(error)) != Some(discriminant(error)));
+    let text = news.and_then(|(id, error)| {
+        let route = &rib.table.get(id)?.key;
+        Some(format!("{} cannot be told to it, the first is {route}: {error}", routes(untold.len())))
+    });
+    Some((encoded, text))
 }
 
-fn withdrawals(rib: &Rib, ids: &[DestId], key: GroupKey, out: &mut BytesMut) -> u64 {
+fn routes(count: usize) -> String {
+    if count == 1 { "1 route".to_owned() } else { format!("{count} routes") }
+}
+
+/// Withdraws, where need be one at a time: a key that cannot be written was never told either.
+fn put_withdrawals(rib: &Rib, ids: &[DestId], key: GroupKey, out: &mut BytesMut) {
     let keys = ids.iter().filter_map(|id| Some(&rib.table.get(*id)?.key));
-    let before = out.len();
-    if wire::withdraw(keys, key.length_max, out).is_err() {
-        out.truncate(before);
+    if wire::withdraw(keys.clone(), key.length_max, out).is_err() {
+        for one in keys {
+            let _never_told = wire::withdraw(std::iter::once(one), key.length_max, out);
+        }
     }
-    count_messages(out.get(before..).unwrap_or_default())
 }
 
-fn announcements(
+/// Announces what shares a set of attributes, where need be one at a time; returns what cannot be
+/// announced.
+fn put_announcements(
     rib: &Rib,
     set: &[(AttrId, DestId)],
     key: GroupKey,
     sender: &Sender,
     out: &mut BytesMut,
-) -> u64 {
-    let Some(attributes) = set.first().and_then(|(id, _)| rib.store.get(*id)) else { return 0 };
+) -> Vec<(DestId, EncodeError)> {
+    let attributes = set.first().and_then(|(id, _)| rib.store.get(*id));
+    let Some(attributes) = attributes else { return Vec::new() };
     let outgoing = outgoing(attributes, key, sender.asn);
-    let Ok(octets) = encode_attributes(&outgoing, key.as_width()) else { return 0 };
-    let routes: Vec<EvpnRoute> = set
+    let octets = match encode_attributes(&outgoing, key.as_width()) {
+        Ok(octets) => octets,
+        Err(error) => return set.iter().map(|(_, id)| (*id, error)).collect(),
+    };
+    let routes: Vec<(DestId, EvpnRoute)> = set
         .iter()
         .filter_map(|(_, id)| {
             let dest = rib.table.get(*id)?;
-            Some(rib.table.route(dest, dest.best()?))
+            Some((*id, rib.table.route(dest, dest.best()?)))
         })
         .collect();
-    let before = out.len();
     let next_hop = outgoing.next_hop;
-    if wire::announce(&octets, next_hop, routes.iter(), key.length_max, out).is_err() {
-        out.truncate(before);
+    let all = routes.iter().map(|(_, route)| route);
+    if wire::announce(&octets, next_hop, all, key.length_max, out).is_ok() {
+        return Vec::new();
     }
-    count_messages(out.get(before..).unwrap_or_default())
+    let mut one = |route| {
+        wire::announce(&octets, next_hop, std::iter::once(route), key.length_max, out).err()
+    };
+    routes.iter().filter_map(|(id, route)| Some((*id, one(route)?))).collect()
 }
 
 /// How many messages stand in the octets, by their length fields.

@@ -7,16 +7,19 @@
 use evpn_dataplane::object::Mode;
 use evpn_proto::types::Time;
 use evpn_rib::PeerIdx;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// How long a neighbour without graceful restart, which need not send End-of-RIB, may take to tell
+/// its routes.
+const SILENT_NEIGHBOUR_TAKES: Duration = Duration::from_secs(10);
 
 /// Where we are.
 #[derive(Debug)]
 pub(crate) struct Restart {
     mode: Mode,
-    /// Neighbours that have not told their routes yet.
-    waiting: BTreeSet<PeerIdx>,
-    deadline: Option<Time>,
+    /// Neighbours that have not told their routes yet, and until when each is waited for.
+    waiting: BTreeMap<PeerIdx, Time>,
 }
 
 /// Why the wait ended.
@@ -39,14 +42,14 @@ impl Complete {
 
 impl Restart {
     pub(crate) const fn new() -> Self {
-        Self { mode: Mode::Adopt, waiting: BTreeSet::new(), deadline: None }
+        Self { mode: Mode::Adopt, waiting: BTreeMap::new() }
     }
 
     pub(crate) const fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// The kernel has been read: neighbours may come up.
+    /// The kernel has been read: these neighbours are waited for.
     pub(crate) fn adopted(
         &mut self,
         now: Time,
@@ -54,8 +57,7 @@ impl Restart {
         peers: impl IntoIterator<Item = PeerIdx>,
     ) {
         self.mode = Mode::Grow;
-        self.waiting = peers.into_iter().collect();
-        self.deadline = Some(now + delay);
+        self.waiting = peers.into_iter().map(|peer| (peer, now + delay)).collect();
     }
 
     /// Whether we are still collecting what neighbours have to tell.
@@ -68,9 +70,16 @@ impl Restart {
         self.waiting.remove(&peer);
     }
 
+    /// A neighbour that will not say when it has told everything has come up.
+    pub(crate) fn will_not_tell(&mut self, now: Time, peer: PeerIdx) {
+        if let Some(until) = self.waiting.get_mut(&peer) {
+            *until = (*until).min(now + SILENT_NEIGHBOUR_TAKES);
+        }
+    }
+
     /// When to look again.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
-        self.deadline.filter(|_| self.mode == Mode::Grow)
+        self.waiting.values().copied().max().filter(|_| self.mode == Mode::Grow)
     }
 
     /// Moves on if the wait is over.
@@ -80,13 +89,13 @@ impl Restart {
         }
         let complete = if self.waiting.is_empty() {
             Complete::EndOfRib
-        } else if self.deadline.is_some_and(|d| d <= now) {
+        } else if self.waiting.values().all(|until| *until <= now) {
             Complete::Deferral
         } else {
             return None;
         };
         self.mode = Mode::Sweep;
-        self.deadline = None;
+        self.waiting.clear();
         Some(complete)
     }
 }
@@ -94,6 +103,16 @@ impl Restart {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_neighbour_that_will_not_tell_is_not_waited_for_as_long() {
+        let mut restart = Restart::new();
+        restart.adopted(Time::ZERO, Duration::from_secs(100), [PeerIdx(0)]);
+        restart.will_not_tell(Time::ZERO, PeerIdx(0));
+        let due = Time::ZERO + SILENT_NEIGHBOUR_TAKES;
+        assert_eq!(restart.next_deadline(), Some(due));
+        assert_eq!(restart.advance(due), Some(Complete::Deferral));
+    }
 
     #[test]
     fn the_wait_ends_with_the_last_neighbour_or_the_timer() {

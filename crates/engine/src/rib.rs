@@ -4,12 +4,14 @@
 use bytes::Bytes;
 use evpn_proto::bgp::attributes::PathAttributes;
 use evpn_proto::bgp::wire::AsWidth;
+use evpn_proto::bgp::wire::error::EncodeError;
 use evpn_proto::types::{EvpnRoute, RouteKey};
 use evpn_rib::PeerIdx;
 use evpn_rib::attr_store::AttrStore;
 use evpn_rib::table::{DestId, Outcome, Reject, Table};
 use evpn_rib::update_group::UpdateGroup;
 use std::collections::BTreeMap;
+use std::mem::Discriminant;
 use std::sync::Arc;
 
 /// Neighbours for which this is equal are told the same octets.
@@ -24,7 +26,6 @@ impl GroupKey {
     pub(crate) const fn as_width(self) -> AsWidth {
         if self.four_octet_as { AsWidth::Four } else { AsWidth::Two }
     }
-
 }
 
 /// A group with the octets that it was last given, for those who stand at the same place.
@@ -32,6 +33,8 @@ impl GroupKey {
 pub(crate) struct Group {
     pub(crate) updates: UpdateGroup,
     pub(crate) cache: Option<Encoded>,
+    /// The kind of error for which a route was last not told to the group.
+    pub(crate) untold: Option<Discriminant<EncodeError>>,
 }
 
 /// A stretch of a group's changes as octets.

@@ -57,7 +57,9 @@ impl Engine {
         peer.session.handle(now.time, input);
         while let Some(output) = self.peer_mut(index).and_then(|p| p.session.poll_output()) {
             match &output {
-                session::Output::Established { connection } => self.established(index, *connection),
+                session::Output::Established { connection } => {
+                    self.established(now, index, *connection);
+                }
                 session::Output::Down { routes, .. } => self.down(now, index, routes.clone()),
                 _ => {}
             }
@@ -87,7 +89,7 @@ impl Engine {
         self.output(Output::Event(event));
     }
 
-    fn established(&mut self, index: PeerIdx, connection: ConnectionId) {
+    fn established(&mut self, now: Now, index: PeerIdx, connection: ConnectionId) {
         let Some(peer) = self.peer_mut(index) else { return };
         peer.told = None;
         let address = peer.address();
@@ -103,6 +105,11 @@ impl Engine {
             // RFC 4724 section 4.2: forwarding was not preserved, so what was kept is void.
             self.drop_paths(index, Which::Stale);
         }
+        let stale_time = self.settings.stale_time;
+        if let Some(peer) = self.peer_mut(index).filter(|p| p.stale_until.is_some()) {
+            // It is back: from now on its End-of-RIB is waited for, not its return.
+            peer.stale_until = Some(now.time + stale_time);
+        }
         match group {
             Some(key) => {
                 let fresh = !self.rib.groups.contains_key(&key);
@@ -114,6 +121,9 @@ impl Engine {
             }
             // Nothing will be told, so nothing is waited for.
             None => self.told(index),
+        }
+        if negotiated.graceful_restart.is_none() {
+            self.will_not_tell(now, index);
         }
         if negotiated.peer_is_restarting() {
             // RFC 4724 section 4.1: two that restart do not wait for each other.
@@ -145,7 +155,7 @@ impl Engine {
         let Some(key) = self.peer(index).and_then(|p| p.up.as_ref()?.group) else { return };
         if let Some(group) = self.rib.groups.get_mut(&key) {
             group.cache = None;
-            group.updates.join(index);
+            group.updates.retell(index);
         }
     }
 

@@ -53,9 +53,8 @@ impl Underlay<'_> {
     /// connected prefix covers it more closely.
     fn captured_by(&self, prefix: &IpNet) -> Option<IpAddr> {
         let covered = |address: &IpAddr| {
-            let closer = |net: &IpNet| {
-                net.contains(address) && net.prefix_len() >= prefix.prefix_len()
-            };
+            let closer =
+                |net: &IpNet| net.contains(address) && net.prefix_len() >= prefix.prefix_len();
             self.connected.iter().any(|(_, net)| closer(net))
         };
         self.addresses.iter().find(|a| prefix.contains(*a) && !covered(a)).copied()
@@ -63,12 +62,7 @@ impl Underlay<'_> {
 }
 
 impl Vrf {
-    pub(crate) fn new(
-        settings: &Settings,
-        vrf: &VrfSettings,
-        devices: Devices,
-        rd: Rd,
-    ) -> Self {
+    pub(crate) fn new(settings: &Settings, vrf: &VrfSettings, devices: Devices, rd: Rd) -> Self {
         let fib = Fib::new(vrf, settings.multipath, devices.vxlan, devices.bridge);
         Self {
             settings: vrf.clone(),

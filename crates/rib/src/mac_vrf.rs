@@ -29,8 +29,9 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// RFC 7432 section 15.1: the highest sequence, then the lowest VTEP; sticky before all.
-    fn rank(&self) -> impl Ord + use<> {
+    /// What makes one route count more than another; the greatest counts. RFC 7432 section 15.1: the
+    /// highest sequence, then the lowest VTEP; sticky before all.
+    pub fn rank(&self) -> impl Ord + use<> {
         let MacMobility { sequence, sticky } = self.mobility;
         (sticky, sequence, Reverse(self.vtep))
     }
@@ -224,9 +225,10 @@ impl MacVrf {
     /// Ends the binding unless something else still says it.
     fn unbind(&mut self, mac: MacAddr, ip: IpAddr) {
         self.dirty_ips.insert(ip);
-        let still = self.ips.get(&ip).is_some_and(|e| {
-            e.local == Some(mac) || e.remote.iter().any(|r| r.mac == mac)
-        });
+        let still = self
+            .ips
+            .get(&ip)
+            .is_some_and(|e| e.local == Some(mac) || e.remote.iter().any(|r| r.mac == mac));
         if let Some(entry) = self.macs.get_mut(&mac).filter(|_| !still) {
             entry.bound.retain(|b| *b != ip);
             self.dirty_macs.insert(mac);
@@ -259,10 +261,10 @@ impl MacVrf {
             let sticky = if r.mobility.sticky { Sticky::Yes } else { Sticky::No };
             (r.vtep, sticky)
         });
-        if let Some(mobility) = announced.filter(|m| m.sequence > 0) {
-            if self.sequences.insert(mac, mobility.sequence) != Some(mobility.sequence) {
-                self.actions.push(Action::Persist(mac, mobility.sequence));
-            }
+        if let Some(MacMobility { sequence, .. }) = announced.filter(|m| m.sequence > 0)
+            && self.sequences.insert(mac, sequence) != Some(sequence)
+        {
+            self.actions.push(Action::Persist(mac, sequence));
         }
         if entry.programmed != programmed {
             entry.programmed = programmed;
@@ -301,9 +303,9 @@ impl MacVrf {
             }
             _ => {}
         }
-        let homeless = entry.local.filter(|mac| {
-            here.is_none() && macs.get(mac).is_some_and(|m| m.programmed.is_some())
-        });
+        let homeless = entry
+            .local
+            .filter(|mac| here.is_none() && macs.get(mac).is_some_and(|m| m.programmed.is_some()));
         if homeless.is_some() && programmed.is_none() {
             self.actions.push(Action::Forget(ip));
         }
@@ -324,6 +326,11 @@ impl MacVrf {
     /// What is known of a MAC address.
     pub fn mac(&self, mac: MacAddr) -> Option<&MacEntry> {
         self.macs.get(&mac)
+    }
+
+    /// What is known of an IP address.
+    pub fn ip(&self, ip: IpAddr) -> Option<&IpEntry> {
+        self.ips.get(&ip)
     }
 
     /// Every MAC address, in no order that means anything.
@@ -374,12 +381,7 @@ mod tests {
     }
 
     fn remote(dest: u32, vtep: u8, sequence: u32) -> Remote {
-        Remote {
-            dest: DestId(dest),
-            mac: MAC,
-            vtep: address(vtep),
-            mobility: mobility(sequence),
-        }
+        Remote { dest: DestId(dest), mac: MAC, vtep: address(vtep), mobility: mobility(sequence) }
     }
 
     fn leaf() -> MacVrf {
@@ -432,12 +434,18 @@ mod tests {
     fn a_sequence_never_falls_over_a_restart() {
         let mut vrf = MacVrf::new(address(1), [(MAC, 9)]);
         vrf.local_learned(MAC, Sticky::No);
-        assert_eq!(vrf.take_actions().last(), Some(&Action::Announce(MAC, None, Some(mobility(9)))));
+        assert_eq!(
+            vrf.take_actions().last(),
+            Some(&Action::Announce(MAC, None, Some(mobility(9))))
+        );
         vrf.local_gone(MAC);
         vrf.remote_added(None, remote(7, 2, 3));
         vrf.take_actions();
         vrf.local_learned(MAC, Sticky::No);
-        assert_eq!(vrf.take_actions().last(), Some(&Action::Announce(MAC, None, Some(mobility(9)))));
+        assert_eq!(
+            vrf.take_actions().last(),
+            Some(&Action::Announce(MAC, None, Some(mobility(9))))
+        );
     }
 
     #[test]

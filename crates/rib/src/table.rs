@@ -10,7 +10,7 @@ use crate::attr_store::{AttrId, AttrStore};
 use crate::decision::{self, Candidate, Source, Step};
 use crate::slab::Slab;
 use crate::{Map, PeerIdx};
-use evpn_proto::types::{Esi, EvpnRoute, Label, RouteKey};
+use evpn_proto::types::{Esi, EvpnRoute, Label, RouteKey, Time};
 use smallvec::SmallVec;
 use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr};
@@ -51,6 +51,8 @@ pub struct Path {
     pub attributes: AttrId,
     /// ESI and gateway, where it has either.
     overlay: Option<OverlayId>,
+    /// When it last said something else, in whole seconds of the shell's clock.
+    pub changed_at_seconds: u32,
     /// First label.
     pub label1: Label,
     label2: Label,
@@ -124,6 +126,17 @@ pub struct PeerInfo {
     pub address: IpAddr,
 }
 
+/// How many paths a neighbour has in the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct PathCounts {
+    /// All of them.
+    pub held: usize,
+    /// Of these, left out by the decision.
+    pub rejected: usize,
+    /// Of these, kept over the neighbour's restart and not confirmed yet.
+    pub stale: usize,
+}
+
 /// What came of a change.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
@@ -140,10 +153,37 @@ pub struct Table {
     index: hashbrown::HashTable<u32>,
     overlays: Slab<(Esi, Option<IpAddr>)>,
     peers: Map<PeerIdx, PeerInfo>,
+    counts: Map<PeerIdx, PathCounts>,
+    seconds: u32,
     hasher: foldhash::fast::FixedState,
 }
 
 impl Table {
+    /// What time it is: the age of paths is counted from it.
+    pub fn set_time(&mut self, now: Time) {
+        // 136 years of seconds.
+        self.seconds = u32::try_from(now.as_nanos() / 1_000_000_000).unwrap_or(u32::MAX);
+    }
+
+    /// How many paths a neighbour has here.
+    pub fn counts(&self, peer: PeerIdx) -> PathCounts {
+        self.counts.get(&peer).copied().unwrap_or_default()
+    }
+
+    fn count(&mut self, path: &Path) {
+        let counts = self.counts.entry(path.peer).or_default();
+        counts.held += 1;
+        counts.rejected += usize::from(path.reject.is_some());
+        counts.stale += usize::from(path.stale == Stale::Yes);
+    }
+
+    fn uncount(&mut self, path: &Path) {
+        let counts = self.counts.entry(path.peer).or_default();
+        counts.held = counts.held.saturating_sub(1);
+        counts.rejected = counts.rejected.saturating_sub(usize::from(path.reject.is_some()));
+        counts.stale = counts.stale.saturating_sub(usize::from(path.stale == Stale::Yes));
+    }
+
     /// Tells who a neighbour is; before its first path, and again when that changes.
     pub fn set_peer(&mut self, peer: PeerIdx, info: PeerInfo) {
         self.peers.insert(peer, info);
@@ -213,14 +253,24 @@ impl Table {
                 None
             }
         };
-        let same = former.is_some_and(|f| {
-            let refreshed = Path { stale: path.stale, overlay: path.overlay, ..f };
+        let same = former.filter(|f| {
+            let Path { stale, overlay, changed_at_seconds, .. } = path;
+            let refreshed = Path { stale, overlay, changed_at_seconds, ..*f };
             refreshed == path && self.same_overlay(f.overlay, path.overlay)
         });
+        if let (Some(same), Some(slot)) = (same, self.slot(id, peer)) {
+            slot.changed_at_seconds = same.changed_at_seconds;
+        }
+        self.count(&path);
         if let Some(former) = former {
+            self.uncount(&former);
             self.release(store, &former);
         }
-        if same { Outcome::Unchanged } else { self.decide(store, id, Some(peer)) }
+        if same.is_some() { Outcome::Unchanged } else { self.decide(store, id, Some(peer)) }
+    }
+
+    fn slot(&mut self, id: DestId, peer: PeerIdx) -> Option<&mut Path> {
+        self.dests.get_mut(id.0)?.paths.iter_mut().find(|p| p.peer == peer)
     }
 
     fn path(
@@ -235,6 +285,7 @@ impl Table {
         Path {
             attributes,
             overlay: overlay.and_then(|id| OverlayId::new(id.saturating_add(1))),
+            changed_at_seconds: self.seconds,
             label1: route.label1,
             label2: route.label2.unwrap_or_default(),
             peer,
@@ -270,13 +321,16 @@ impl Table {
             return Outcome::Unchanged;
         };
         let path = dest.paths.remove(position);
+        self.uncount(&path);
         self.release(store, &path);
         self.decide(store, id, Some(peer))
     }
 
     /// Marks every path of a neighbour as stale, so that forwarding goes on while it restarts.
     pub fn mark_stale(&mut self, peer: PeerIdx) -> usize {
-        self.paths_of_mut(peer).map(|p| p.stale = Stale::Yes).count()
+        let stale = self.paths_of_mut(peer).map(|p| p.stale = Stale::Yes).count();
+        self.counts.entry(peer).or_default().stale = stale;
+        stale
     }
 
     fn paths_of_mut(&mut self, peer: PeerIdx) -> impl Iterator<Item = &mut Path> {
@@ -332,12 +386,7 @@ impl Table {
     pub fn candidate<'a>(&self, store: &'a AttrStore, path: &Path) -> Option<Candidate<'a>> {
         let info = self.peers.get(&path.peer)?;
         let key = store.decision_key(path.attributes)?;
-        Some(Candidate {
-            key,
-            source: info.source,
-            router_id: info.router_id,
-            peer: info.address,
-        })
+        Some(Candidate { key, source: info.source, router_id: info.router_id, peer: info.address })
     }
 
     /// The step at which the best path beat `loser`.
@@ -471,5 +520,35 @@ mod tests {
         assert_eq!(rib.table.mark_stale(PeerIdx(1)), 2);
         assert_eq!(rib.announce(1, 1, 100), Outcome::Unchanged);
         assert_eq!(rib.table.of_peer(PeerIdx(1), Which::Stale).len(), 1);
+    }
+
+    #[test]
+    fn the_counts_are_those_of_the_table() {
+        let mut rib = rib();
+        rib.announce(1, 1, 100);
+        rib.announce(1, 2, 100);
+        rib.announce(2, 1, 100);
+        rib.announce(1, 1, 50);
+        rib.table.mark_stale(PeerIdx(1));
+        rib.announce(1, 1, 50);
+        let counts = PathCounts { held: 2, rejected: 0, stale: 1 };
+        assert_eq!(rib.table.counts(PeerIdx(1)), counts);
+        for id in rib.table.of_peer(PeerIdx(1), Which::All) {
+            rib.table.remove_path(&mut rib.store, PeerIdx(1), id);
+        }
+        assert_eq!(rib.table.counts(PeerIdx(1)), PathCounts::default());
+        assert_eq!(rib.table.counts(PeerIdx(2)).held, 1);
+    }
+
+    #[test]
+    fn a_path_is_as_old_as_what_it_says() {
+        let mut rib = rib();
+        let mut said_at = |seconds: u64, local_pref| {
+            rib.table.set_time(Time::from_nanos(seconds * 1_000_000_000));
+            rib.announce(1, 1, local_pref);
+            let id = rib.table.find(&key(1)).unwrap();
+            rib.table.get(id).unwrap().paths()[0].changed_at_seconds
+        };
+        assert_eq!([said_at(5, 100), said_at(9, 100), said_at(12, 50)], [5, 5, 12]);
     }
 }

@@ -57,6 +57,8 @@ pub struct UpdateGroup {
     changes: BTreeMap<u64, DestId>,
     tombstones: BTreeSet<u64>,
     members: Vec<Member>,
+    /// How many of the announced routes came from each neighbour, who is not told them back.
+    from: Map<PeerIdx, usize>,
     last: u64,
 }
 
@@ -65,6 +67,13 @@ impl UpdateGroup {
     pub fn join(&mut self, peer: PeerIdx) {
         self.members.retain(|m| m.peer != peer);
         self.members.push(Member { peer, cursor: 0, joined: self.last });
+    }
+
+    /// A neighbour is to be told everything again, with the withdrawals that it has not heard yet.
+    pub fn retell(&mut self, peer: PeerIdx) {
+        if let Some(member) = self.members.iter_mut().find(|m| m.peer == peer) {
+            member.cursor = 0;
+        }
     }
 
     /// Every neighbour is to be told everything that there is now.
@@ -91,12 +100,18 @@ impl UpdateGroup {
             table.let_go(id);
         }
         self.out.clear();
+        self.from.clear();
         self.tombstones.clear();
     }
 
     /// How many routes the group's neighbours are told (those of their own included).
     pub fn announced(&self) -> usize {
         self.out.len() - self.tombstones.len()
+    }
+
+    /// How many routes the neighbour is told, when it is current.
+    pub fn announced_to(&self, peer: PeerIdx) -> usize {
+        self.announced().saturating_sub(self.from.get(&peer).copied().unwrap_or(0))
     }
 
     /// Whether the route is among them.
@@ -113,6 +128,13 @@ impl UpdateGroup {
             (Some(Export::Announce(was)), Export::Announce(is)) => was != is,
             _ => false,
         };
+        if let Some(Export::Announce(was)) = former.map(|f| f.export) {
+            let count = self.from.entry(was).or_default();
+            *count = count.saturating_sub(1);
+        }
+        if let Export::Announce(is) = export {
+            *self.from.entry(is).or_default() += 1;
+        }
         self.last += 1;
         let sequence = self.last;
         self.out.insert(id, Out { sequence, export, withdraw_at_source });
@@ -247,9 +269,26 @@ mod tests {
         group.change(&mut table, DestId(1), Export::Announce(A));
         assert_eq!(tell(&mut group, &mut table, A), (vec![], vec![]));
         assert_eq!(tell(&mut group, &mut table, B), (vec![1], vec![]));
+        assert_eq!((group.announced_to(A), group.announced_to(B)), (0, 1));
         group.change(&mut table, DestId(1), Export::Announce(B));
         assert_eq!(tell(&mut group, &mut table, A), (vec![1], vec![]));
         assert_eq!(tell(&mut group, &mut table, B), (vec![], vec![1]));
+        assert_eq!((group.announced_to(A), group.announced_to(B)), (1, 0));
+        group.change(&mut table, DestId(1), Export::Withdraw);
+        assert_eq!((group.announced_to(A), group.announced_to(B)), (0, 0));
+    }
+
+    #[test]
+    fn who_asks_for_everything_again_still_hears_of_what_is_gone() {
+        let (mut group, mut table) = (UpdateGroup::default(), Table::default());
+        group.join(A);
+        for id in [1, 2] {
+            group.change(&mut table, DestId(id), Export::Announce(PeerIdx::LOCAL));
+        }
+        tell(&mut group, &mut table, A);
+        group.change(&mut table, DestId(1), Export::Withdraw);
+        group.retell(A);
+        assert_eq!(tell(&mut group, &mut table, A), (vec![2], vec![1]));
     }
 
     #[test]

@@ -166,7 +166,7 @@ impl History {
         }
     }
 
-    pub(super) fn events(&self) -> impl ExactSizeIterator<Item = &Event> {
+    pub(super) fn events(&self) -> impl DoubleEndedIterator<Item = &Event> + ExactSizeIterator {
         self.events.iter()
     }
 }

@@ -243,7 +243,7 @@ impl Session {
     }
 
     /// The last [`EVENTS_MAX`] events, oldest first.
-    pub fn events(&self) -> impl ExactSizeIterator<Item = &Event> {
+    pub fn events(&self) -> impl DoubleEndedIterator<Item = &Event> + ExactSizeIterator {
         self.history.events()
     }
 

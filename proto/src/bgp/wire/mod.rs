@@ -1,8 +1,8 @@
 //! Octets to values and back (RFC 4271 section 4, RFC 4760, RFC 7432 section 7, RFC 7606).
 //!
-//! Four layers, each of which trusts the one before: [`frame`] finds the whole message, [`decode`]
-//! reads it by its type, then an UPDATE's attributes, then the routes in them; [`encode`] is the
-//! way back. What a session, a table or a policy makes of it is not decided here.
+//! Four layers, each of which trusts the one before: [`mod@frame`] finds the whole message,
+//! [`mod@decode`] reads it by its type, then an UPDATE's attributes, then the routes in them;
+//! [`encode`] is the way back. What a session, a table or a policy makes of it is not decided here.
 //!
 //! **No octets make this module panic, wait for more, or take memory out of proportion to their
 //! number, and every message it writes it also reads.**

@@ -98,7 +98,9 @@ fn hold_expiry_keeps_routes_with_n_only() {
         let mut script = Script::new(helper());
         script.establish(open);
         script.now = script.now + seconds(90);
-        assert_eq!(decision(&script.handle(Input::Timeout)), expected);
+        let outputs = script.handle(Input::Timeout);
+        assert_eq!(decision(&outputs), expected);
+        assert_eq!(notifications(&outputs), [(4, 0)], "no hard reset");
     }
 }
 

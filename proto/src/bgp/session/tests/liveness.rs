@@ -24,14 +24,12 @@ fn two_sessions_come_up_and_stay_up_on_keepalives() {
 fn an_interval_never_changes_while_a_connection_lasts() {
     let mut pair = Pair::started([config(), peer_config()]);
     pair.run(seconds(600));
-    let intervals: Vec<_> = pair.sides[0]
-        .outputs
-        .iter()
-        .filter_map(|(_, output)| match output {
-            Output::Lease { interval, .. } => Some(*interval),
-            _ => None,
-        })
-        .collect();
+    let carrier = pair.sides[0].session.endpoints().unwrap().connection;
+    let lease = |output: &Output| match output {
+        Output::Lease { connection, interval, .. } if *connection == carrier => Some(*interval),
+        _ => None,
+    };
+    let intervals: Vec<_> = pair.sides[0].outputs.iter().filter_map(|(_, o)| lease(o)).collect();
     assert!(intervals.len() > 15 && intervals.iter().all(|i| *i == intervals[0]));
 }
 
@@ -73,6 +71,20 @@ fn silence_ends_a_session_after_the_hold_time_and_not_before() {
     assert_eq!(script.now, start + seconds(80 + 90));
     assert_eq!(notifications(&outputs), [(4, 0)]);
     assert!(script.last_reason().contains("nothing heard from the neighbor for 90s"));
+}
+
+#[test]
+fn in_open_confirm_the_negotiated_hold_time_counts_from_when_the_open_was_read() {
+    let mut script = Script::new(config());
+    let connection = script.dial();
+    let at = script.now;
+    script.now = script.now + seconds(20);
+    let message = ReceivedMessage::Open(Open { hold_time: seconds(30), ..peer_open() });
+    script.handle(Input::Received { connection, message, at });
+    assert_eq!(script.session.deadline(Timer::Hold), Some(at + seconds(30)));
+    script.now = at + seconds(30);
+    assert_eq!(notifications(&script.handle(Input::Timeout)), [(4, 0)]);
+    assert!(script.last_reason().contains("for 30s, in OpenConfirm"), "{}", script.last_reason());
 }
 
 #[test]

@@ -57,6 +57,8 @@ impl Side {
 pub(super) struct Pair {
     pub(super) now: Time,
     pub(super) sides: [Side; 2],
+    /// How often the last connection that stood was closed.
+    pub(super) losses: usize,
     events: BTreeMap<(Time, u64), (usize, Event)>,
     /// When the last event of a connection reaches a side: a connection keeps its order.
     arrivals: HashMap<(usize, ConnectionId), Time>,
@@ -73,6 +75,7 @@ impl Pair {
         Self {
             now: Time::ZERO,
             sides: [Side::new(Session::new(a, 1)), Side::new(Session::new(b, 2))],
+            losses: 0,
             events: BTreeMap::new(),
             arrivals: HashMap::new(),
             serial: 0,
@@ -116,6 +119,11 @@ impl Pair {
         }
     }
 
+    fn some_connection_stands(&self) -> bool {
+        let [a, b] = &self.sides;
+        a.open.iter().any(|(here, there)| b.open.get(there) == Some(here))
+    }
+
     pub(super) fn run(&mut self, duration: Duration) {
         let end = self.now + duration;
         while self.step(end) {}
@@ -154,9 +162,7 @@ impl Pair {
                 let here = &mut self.sides[side];
                 let stands = match &input {
                     Input::Closed { connection, .. } => here.open.remove(connection).is_some(),
-                    Input::Received { connection, .. } | Input::Connected { connection, .. } => {
-                        here.open.contains_key(connection)
-                    }
+                    Input::Received { connection, .. } => here.open.contains_key(connection),
                     _ => true,
                 };
                 if stands {
@@ -178,6 +184,7 @@ impl Pair {
                 if let Some(far) = self.sides[side].open.remove(&connection) {
                     let error = TransportError::Closed;
                     self.deliver(1 - side, far, |_| Input::Closed { connection: far, error });
+                    self.losses += usize::from(!self.some_connection_stands());
                 }
             }
             Output::Send { connection, message } => self.send(side, connection, &message),
@@ -209,7 +216,8 @@ impl Pair {
         self.sides[1 - side].open.insert(far, connection);
         let (local, remote) = (address(1), address(2));
         self.deliver(1 - side, far, |_| Input::Connected { connection: far, local, remote });
-        self.input(side, Input::Connected { connection, local, remote });
+        // The engine of who dialled hears of it later, too, and may have changed its mind by then.
+        self.deliver(side, connection, |_| Input::Connected { connection, local, remote });
     }
 
     fn send(&mut self, side: usize, connection: ConnectionId, message: &Message) {

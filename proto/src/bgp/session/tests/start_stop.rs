@@ -180,6 +180,7 @@ fn a_lost_neighbor_that_dials_is_let_in_during_the_back_off_and_a_wrong_one_is_n
     assert_eq!(script.session.state(), SessionState::Idle);
     let (_, outputs) = script.accept_with_outputs();
     assert!(matches!(outputs[..], [Output::Send { message: Message::Open(_), .. }]));
+    assert_eq!(script.session.deadline(Timer::IdleHold), None);
 
     let mut script = Script::new(config());
     let connection = script.dial();

@@ -1,0 +1,304 @@
+//! Why a session went down or does not come up, and what to do about it.
+//!
+//! The mistakes that everybody makes once when two routers are to talk are told apart here, since
+//! "Active" alone sends people to a packet capture.
+//!
+//! **Every cause has a text that names the values at fault**, and a remedy where an operator can do
+//! something.
+
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// The last time that a session went down or failed to come up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastReset {
+    /// How long ago, in milliseconds.
+    pub last_reset_timer_msecs: u64,
+    /// Which cause, as a word for programs: `wrongAs`, `tcpRefused`, ...
+    pub cause: String,
+    /// Why, in one sentence.
+    pub last_reset_due_to: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+impl LastReset {
+    /// What is told of a cause that struck the session with `peer` so many milliseconds ago.
+    pub fn new(cause: &Cause, peer: IpAddr, ago_msec: u64) -> Self {
+        Self {
+            last_reset_timer_msecs: ago_msec,
+            cause: cause.code().to_owned(),
+            last_reset_due_to: cause.text(),
+            remedy: cause.remedy(peer),
+        }
+    }
+}
+
+/// Why a session is down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Its OPEN carries another AS than configured.
+    WrongAs {
+        /// What the configuration says.
+        configured: u32,
+        /// What it said.
+        received: u32,
+    },
+    /// It refused our AS (NOTIFICATION 2/2).
+    OurAsRefused {
+        /// What we said.
+        ours: u32,
+    },
+    /// It accepts the connection and closes it before an OPEN: it knows no neighbour of our address.
+    WrongSource {
+        /// The address that we came from, where it is known.
+        ours: Option<IpAddr>,
+    },
+    /// Nobody listens there.
+    TcpRefused {
+        /// The port that we tried.
+        port: u16,
+    },
+    /// No answer to our SYN.
+    TcpTimeout {
+        /// The port that we tried.
+        port: u16,
+    },
+    /// The kernel has no route there.
+    NoRoute,
+    /// It is not on a connected network, and the session is limited to one hop.
+    NotConnected,
+    /// No address family in common.
+    NoCommonFamily {
+        /// What it offers, in words; empty for nothing.
+        theirs: String,
+    },
+    /// Nothing was heard for the hold time.
+    HoldExpired {
+        /// The hold time in seconds.
+        seconds: u64,
+    },
+    /// It heard nothing from us for its hold time (NOTIFICATION 4 received).
+    HoldExpiredThere,
+    /// Its BGP identifier is ours, or zero.
+    BadRouterId {
+        /// What it said.
+        received: String,
+    },
+    /// Its hold time is one or two seconds (RFC 4271 section 4.2).
+    BadHoldTime {
+        /// What it said.
+        seconds: u16,
+    },
+    /// BFD says that the path is down.
+    BfdDown,
+    /// The link that it is on went down.
+    LinkDown,
+    /// It sent more routes than allowed.
+    MaxPrefix {
+        /// The limit.
+        limit: u64,
+    },
+    /// It sent something that cannot be repaired (RFC 4271 section 6).
+    Malformed {
+        /// What.
+        what: String,
+    },
+    /// It closed the session with a NOTIFICATION.
+    Notified {
+        /// Error code.
+        code: u8,
+        /// Error subcode.
+        subcode: u8,
+        /// Its name and its text (RFC 9003), as far as there is one.
+        what: String,
+    },
+    /// The TCP connection ended without a NOTIFICATION.
+    Closed {
+        /// What the kernel says.
+        what: String,
+    },
+    /// The configuration holds it down.
+    AdminDown,
+    /// An operator or a change of the configuration reset it.
+    AdminReset {
+        /// Who or what.
+        by: String,
+    },
+}
+
+impl Cause {
+    /// The cause as a word for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::WrongAs { .. } => "wrongAs",
+            Self::OurAsRefused { .. } => "ourAsRefused",
+            Self::WrongSource { .. } => "wrongSource",
+            Self::TcpRefused { .. } => "tcpRefused",
+            Self::TcpTimeout { .. } => "tcpTimeout",
+            Self::NoRoute => "noRoute",
+            Self::NotConnected => "notConnected",
+            Self::NoCommonFamily { .. } => "noCommonFamily",
+            Self::HoldExpired { .. } => "holdExpired",
+            Self::HoldExpiredThere => "holdExpiredThere",
+            Self::BadRouterId { .. } => "badRouterId",
+            Self::BadHoldTime { .. } => "badHoldTime",
+            Self::BfdDown => "bfdDown",
+            Self::LinkDown => "linkDown",
+            Self::MaxPrefix { .. } => "maxPrefix",
+            Self::Malformed { .. } => "malformed",
+            Self::Notified { .. } => "notified",
+            Self::Closed { .. } => "closed",
+            Self::AdminDown => "adminDown",
+            Self::AdminReset { .. } => "adminReset",
+        }
+    }
+
+    /// The cause in one sentence.
+    pub fn text(&self) -> String {
+        match self {
+            Self::WrongAs { configured, received } => {
+                format!("it says AS {received}, the configuration says AS {configured}")
+            }
+            Self::OurAsRefused { ours } => format!("it refuses our AS {ours}"),
+            Self::WrongSource { ours: Some(ours) } => {
+                format!("it closes the connection at once: it seems not to expect us at {ours}")
+            }
+            Self::WrongSource { ours: None } => {
+                "it closes the connection at once: it seems not to expect our address".into()
+            }
+            Self::TcpRefused { port } => format!("TCP port {port}: connection refused"),
+            Self::TcpTimeout { port } => format!("TCP port {port}: no answer"),
+            Self::NoRoute => "no route to it".into(),
+            Self::NotConnected => "it is not on a connected network".into(),
+            Self::NoCommonFamily { theirs } if theirs.is_empty() => {
+                "no address family in common: it offers none".into()
+            }
+            Self::NoCommonFamily { theirs } => {
+                format!("no address family in common: it offers {theirs}, we l2vpn evpn")
+            }
+            Self::HoldExpired { seconds } => {
+                format!("nothing heard from it for the hold time of {seconds} s")
+            }
+            Self::HoldExpiredThere => "it heard nothing from us for its hold time".into(),
+            Self::BadRouterId { received } => {
+                format!("its router id {received} is ours or not valid")
+            }
+            Self::BadHoldTime { seconds } => {
+                format!("it asks for a hold time of {seconds} s; less than 3 is not valid")
+            }
+            Self::BfdDown => "BFD says that the path to it is down".into(),
+            Self::LinkDown => "the link to it went down".into(),
+            Self::MaxPrefix { limit } => format!("it sent more than {limit} routes"),
+            Self::Malformed { what } => format!("it sent a malformed message: {what}"),
+            Self::Notified { code, subcode, what } if what.is_empty() => {
+                format!("it closed the session: NOTIFICATION {code}/{subcode}")
+            }
+            Self::Notified { code, subcode, what } => {
+                format!("it closed the session: {what} (NOTIFICATION {code}/{subcode})")
+            }
+            Self::Closed { what } => format!("the connection ended: {what}"),
+            Self::AdminDown => "held down by the configuration".into(),
+            Self::AdminReset { by } => format!("reset by {by}"),
+        }
+    }
+
+    /// What an operator can do about it.
+    pub fn remedy(&self, peer: IpAddr) -> Option<String> {
+        Some(match self {
+            Self::WrongAs { received, .. } => {
+                format!("set `as = {received}` for neighbor {peer}, or correct it there")
+            }
+            Self::OurAsRefused { ours } => {
+                format!("configure AS {ours} for us at {peer}, or correct ours")
+            }
+            Self::WrongSource { .. } => format!(
+                "set `update-source` of neighbor {peer} to the address that it has for us; \
+                 `ip route get {peer}` shows the one in use"
+            ),
+            Self::TcpRefused { .. } => {
+                format!("start BGP at {peer}, or correct the address that it listens on")
+            }
+            Self::TcpTimeout { port } => format!(
+                "`ping {peer}`; then look for a firewall on TCP {port} and for a password that \
+                 differs"
+            ),
+            Self::NoRoute => format!("`ip route get {peer}`: bring up the underlay"),
+            Self::NotConnected => {
+                format!("set `multihop` for neighbor {peer}, or use its address on the link")
+            }
+            Self::NoCommonFamily { .. } => {
+                format!("activate l2vpn evpn for us at {peer}")
+            }
+            Self::HoldExpired { .. } | Self::HoldExpiredThere => format!(
+                "`ping -M do -s 1472 {peer}`: look for loss, for an MTU that differs and for a \
+                 busy CPU"
+            ),
+            Self::BadRouterId { .. } => "give every router an id of its own".into(),
+            Self::BadHoldTime { .. } => format!("set a hold time of 3 s or more at {peer}"),
+            Self::BfdDown | Self::LinkDown => {
+                format!("`ip route get {peer}`, then look at that link")
+            }
+            Self::MaxPrefix { .. } => {
+                format!("raise the limit, or find out why {peer} sends so many")
+            }
+            Self::Notified { code: 6, subcode: 2, .. } => {
+                format!("it was shut down there: enable us at {peer}")
+            }
+            Self::AdminDown => format!("remove `shutdown` from neighbor {peer}"),
+            Self::Malformed { .. } | Self::Notified { .. } => {
+                format!("read the log of {peer} at this time")
+            }
+            Self::Closed { .. } | Self::AdminReset { .. } => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all() -> Vec<Cause> {
+        vec![
+            Cause::WrongAs { configured: 65_001, received: 65_002 },
+            Cause::OurAsRefused { ours: 65_000 },
+            Cause::WrongSource { ours: Some(IpAddr::from([10, 0, 0, 1])) },
+            Cause::WrongSource { ours: None },
+            Cause::TcpRefused { port: 179 },
+            Cause::TcpTimeout { port: 179 },
+            Cause::NoRoute,
+            Cause::NotConnected,
+            Cause::NoCommonFamily { theirs: "ipv4 unicast".into() },
+            Cause::NoCommonFamily { theirs: String::new() },
+            Cause::HoldExpired { seconds: 90 },
+            Cause::HoldExpiredThere,
+            Cause::BadRouterId { received: "10.0.0.1".into() },
+            Cause::BadHoldTime { seconds: 2 },
+            Cause::BfdDown,
+            Cause::LinkDown,
+            Cause::MaxPrefix { limit: 1_000 },
+            Cause::Malformed { what: "UPDATE of 18 octets".into() },
+            Cause::Notified { code: 6, subcode: 2, what: "administrative shutdown".into() },
+            Cause::Notified { code: 5, subcode: 0, what: String::new() },
+            Cause::Closed { what: "reset by peer".into() },
+            Cause::AdminDown,
+            Cause::AdminReset { by: "ana (uid 1000)".into() },
+        ]
+    }
+
+    #[test]
+    fn every_cause_says_what_is_wrong_and_what_to_do() {
+        let peer = IpAddr::from([10, 0, 0, 2]);
+        let shown: Vec<String> = all()
+            .iter()
+            .map(|cause| {
+                let reset = LastReset::new(cause, peer, 0);
+                let remedy = reset.remedy.unwrap_or_else(|| "-".into());
+                format!("{}: {}\n    {remedy}", reset.cause, reset.last_reset_due_to)
+            })
+            .collect();
+        insta::assert_snapshot!(shown.join("\n"));
+    }
+}

@@ -1,0 +1,101 @@
+//! Neighbours: their sessions, and how many routes they carry.
+
+use super::View;
+use crate::peer::{Faults, Peer};
+use crate::settings::NeighborSettings;
+use evpn_proto::bgp::message::{Capability, Family};
+use evpn_proto::bgp::session::{Session, SessionState};
+use evpn_proto::types::Time;
+use evpn_rib::PeerIdx;
+use evpn_rib::table::PathCounts;
+use std::net::IpAddr;
+
+/// A configured neighbour.
+#[derive(Clone, Copy, Debug)]
+pub struct Neighbor<'a> {
+    /// Its number in the engine's inputs.
+    pub index: PeerIdx,
+    /// Its settings.
+    pub settings: &'a NeighborSettings,
+    /// Its session.
+    pub session: &'a Session,
+    /// Routes held from it.
+    pub received: PathCounts,
+    /// Routes that it is told.
+    pub advertised: usize,
+    /// What was wrong with its messages.
+    pub faults: Faults,
+    /// The last thing that was.
+    pub last_fault: Option<&'a str>,
+    /// Until when its routes are kept without it, or unconfirmed.
+    pub stale_until: Option<Time>,
+    /// We have told it everything (RFC 4724 section 2).
+    pub end_of_rib_sent: bool,
+    /// It has told us everything.
+    pub end_of_rib_received: bool,
+    /// EVPN routes flow: the session stands and the family is in common.
+    pub exchanges_routes: bool,
+}
+
+impl Neighbor<'_> {
+    /// Its address.
+    pub const fn address(&self) -> IpAddr {
+        self.settings.address
+    }
+
+    /// Whether the session is Established.
+    pub fn is_established(&self) -> bool {
+        self.session.state() == SessionState::Established
+    }
+
+    /// Whether it has still to tell its routes: the session stands, it promised an End-of-RIB by
+    /// its graceful restart capability, and none came.
+    pub fn owes_end_of_rib(&self) -> bool {
+        let promised = self.session.negotiated().is_some_and(|negotiated| {
+            negotiated.received.capabilities.iter().any(|c| match c {
+                Capability::GracefulRestart(restart) => {
+                    restart.families.iter().any(|(family, _)| *family == Family::EVPN)
+                }
+                _ => false,
+            })
+        });
+        self.exchanges_routes && promised && !self.end_of_rib_received
+    }
+}
+
+impl<'a> View<'a> {
+    /// Every configured neighbour, by address.
+    pub fn neighbors(&self) -> Vec<Neighbor<'a>> {
+        let configured = |peer: &&Peer| {
+            self.settings().neighbors.iter().any(|n| n.address == peer.address())
+        };
+        let peers = self.engine.peers.iter().filter(configured);
+        let mut neighbors: Vec<_> = peers.map(|peer| self.of_peer(peer)).collect();
+        neighbors.sort_by_key(Neighbor::address);
+        neighbors
+    }
+
+    /// The neighbour with this address.
+    pub fn neighbor(&self, address: IpAddr) -> Option<Neighbor<'a>> {
+        self.neighbors().into_iter().find(|n| n.address() == address)
+    }
+
+    fn of_peer(&self, peer: &'a Peer) -> Neighbor<'a> {
+        let rib = &self.engine.rib;
+        let group = peer.up.as_ref().and_then(|up| up.group);
+        let updates = group.and_then(|key| rib.groups.get(&key)).map(|group| &group.updates);
+        Neighbor {
+            index: peer.index,
+            settings: &peer.settings,
+            session: &peer.session,
+            received: rib.table.counts(peer.index),
+            advertised: updates.map_or(0, |updates| updates.announced_to(peer.index)),
+            faults: peer.faults,
+            last_fault: peer.last_fault.as_deref(),
+            stale_until: peer.stale_until,
+            end_of_rib_sent: peer.up.as_ref().is_some_and(|up| up.end_of_rib_sent),
+            end_of_rib_received: peer.up.as_ref().is_some_and(|up| up.end_of_rib_received),
+            exchanges_routes: group.is_some(),
+        }
+    }
+}

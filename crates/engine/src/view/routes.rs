@@ -1,0 +1,285 @@
+//! The table of routes, in pages.
+//!
+//! The table has no sorted index: routing needs none. A page walks the whole table once, looks at
+//! each key in place, and keeps the smallest keys beyond the cursor: no key is cloned but those of
+//! the page.
+//!
+//! **A table that does not change between two pages is read without a gap and without a
+//! repetition**: a cursor names a key, not a position.
+
+use super::{View, smallest};
+use crate::import::Target;
+use evpn_proto::bgp::attributes::PathAttributes;
+use evpn_proto::types::{Esi, Label, MacAddr, Rd, RouteKey, RouteType, Vni};
+use evpn_rib::PeerIdx;
+use evpn_rib::decision::{Source, Step};
+use evpn_rib::table::{Dest, DestId, Path, Stale};
+use ipnet::IpNet;
+use smallvec::SmallVec;
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Which routes. All that are given must hold.
+#[derive(Clone, Debug, Default)]
+pub struct RouteFilter {
+    /// Of this type.
+    pub route_type: Option<RouteType>,
+    /// Of this distinguisher.
+    pub rd: Option<Rd>,
+    /// Imported into this VNI, or ours and exported from it.
+    pub vni: Option<Vni>,
+    /// Of this host.
+    pub mac: Option<MacAddr>,
+    /// Of this prefix, masked.
+    pub prefix: Option<IpNet>,
+}
+
+impl RouteFilter {
+    const fn is_empty(&self) -> bool {
+        matches!(self, Self { route_type: None, rd: None, vni: None, mac: None, prefix: None })
+    }
+
+    fn takes(&self, key: &RouteKey) -> bool {
+        self.route_type.is_none_or(|t| key.route_type() == t)
+            && self.rd.is_none_or(|rd| key.rd() == Some(rd))
+            && self.mac.is_none_or(|wanted| match key {
+                RouteKey::MacIp { mac, .. } => *mac == wanted,
+                _ => false,
+            })
+            && self.prefix.is_none_or(|wanted| match key {
+                RouteKey::IpPrefix { prefix, .. } => *prefix == wanted,
+                _ => false,
+            })
+    }
+}
+
+/// Where the next page begins: after this key.
+///
+/// Octets whose order is the table's: distinguisher, type, then the fields of the key.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Cursor(SmallVec<[u8; 36]>);
+
+/// Not a cursor of ours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error("this is no cursor of a page of routes: leave it out to begin at the first page")]
+pub struct CursorError;
+
+impl Cursor {
+    pub(super) fn of(key: &RouteKey) -> Self {
+        let mut octets = SmallVec::new();
+        let Rd(rd) = key.rd().unwrap_or(Rd([0; 8]));
+        octets.extend_from_slice(&rd);
+        octets.push(key.route_type().0);
+        match key {
+            RouteKey::EthernetAd { esi, etag, .. } => {
+                octets.extend_from_slice(&esi.0);
+                octets.extend_from_slice(&etag.0.to_be_bytes());
+            }
+            RouteKey::MacIp { etag, mac, ip, .. } => {
+                octets.extend_from_slice(&etag.0.to_be_bytes());
+                octets.extend_from_slice(&mac.0);
+                if let Some(ip) = ip {
+                    push_address(&mut octets, *ip);
+                }
+            }
+            RouteKey::Imet { etag, originator, .. } => {
+                octets.extend_from_slice(&etag.0.to_be_bytes());
+                push_address(&mut octets, *originator);
+            }
+            RouteKey::EthernetSegment { esi, originator, .. } => {
+                octets.extend_from_slice(&esi.0);
+                push_address(&mut octets, *originator);
+            }
+            RouteKey::IpPrefix { etag, prefix, .. } => {
+                octets.extend_from_slice(&etag.0.to_be_bytes());
+                push_address(&mut octets, prefix.addr());
+                octets.push(prefix.prefix_len());
+            }
+            RouteKey::Opaque { body, .. } => octets.extend_from_slice(body),
+        }
+        Self(octets)
+    }
+}
+
+/// IPv4 before IPv6; the family's octet also keeps apart what is of different length.
+fn push_address(octets: &mut SmallVec<[u8; 36]>, address: IpAddr) {
+    match address {
+        IpAddr::V4(v4) => {
+            octets.push(4);
+            octets.extend_from_slice(&v4.octets());
+        }
+        IpAddr::V6(v6) => {
+            octets.push(6);
+            octets.extend_from_slice(&v6.octets());
+        }
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        let digit = |octet: u8| char::from(octet).to_digit(16).and_then(|d| u8::try_from(d).ok());
+        let pair = |pair: &[u8]| match *pair {
+            [high, low] => Some(digit(high)? << 4 | digit(low)?),
+            _ => None,
+        };
+        let octets: Option<SmallVec<_>> = text.as_bytes().chunks(2).map(pair).collect();
+        octets.map(Self).ok_or(CursorError)
+    }
+}
+
+/// A page.
+#[derive(Debug)]
+pub struct Routes {
+    /// Its routes, sorted by distinguisher, type and key.
+    pub routes: Vec<Route>,
+    /// Where the next page begins, unless this is the last.
+    pub next: Option<Cursor>,
+    /// Routes in the whole table, where no filter was given.
+    pub total: Option<usize>,
+}
+
+/// A route with its paths.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// What names it.
+    pub key: RouteKey,
+    /// The best first, then those that lost, then those that were rejected, each by neighbour.
+    pub paths: Vec<RoutePath>,
+}
+
+/// A path to a route.
+#[derive(Clone, Debug)]
+pub struct RoutePath {
+    /// Whose.
+    pub source: Source,
+    /// The neighbour; none for ours.
+    pub peer: Option<IpAddr>,
+    /// What it says.
+    pub attributes: Arc<PathAttributes>,
+    /// Its segment; zero where it has none.
+    pub esi: Esi,
+    /// Its gateway, where it has one.
+    pub gateway: Option<IpAddr>,
+    /// Its labels that are not zero.
+    pub labels: SmallVec<[Label; 2]>,
+    /// What became of it.
+    pub fate: PathFate,
+    /// Kept over its neighbour's restart and not confirmed yet.
+    pub stale: bool,
+    /// Since it last said something else.
+    pub age: Duration,
+}
+
+/// What became of a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PathFate {
+    /// Preferred: over the next best by this; over nobody if it is the only one.
+    Best(Option<Step>),
+    /// The best path beat it at this step.
+    Lost(Step),
+    /// Left out of the decision, and why.
+    Rejected(&'static str),
+}
+
+impl PathFate {
+    const fn rank(self) -> u8 {
+        match self {
+            Self::Best(_) => 0,
+            Self::Lost(_) => 1,
+            Self::Rejected(_) => 2,
+        }
+    }
+}
+
+impl View<'_> {
+    /// The page of at most `limit` routes that comes after the cursor.
+    pub fn routes(&self, filter: &RouteFilter, after: Option<&Cursor>, limit: usize) -> Routes {
+        let table = &self.engine.rib.table;
+        let wanted = table.iter().filter(|(id, dest)| {
+            !dest.paths().is_empty()
+                && filter.takes(&dest.key)
+                && filter.vni.is_none_or(|vni| self.belongs_to(*id, dest, vni))
+        });
+        let keys = wanted.map(|(id, dest)| (Cursor::of(&dest.key), id));
+        let rest = keys.filter(|(key, _)| after.is_none_or(|after| key > after));
+        let (page, more) = smallest(rest, limit);
+        let next = page.last().filter(|_| more).map(|(key, _)| key.clone());
+        let routes = page.iter().filter_map(|(_, id)| self.route(*id)).collect();
+        let total = filter.is_empty().then(|| table.len());
+        Routes { routes, next, total }
+    }
+
+    /// Whether a route is imported into the VNI, or is ours and exported from it.
+    fn belongs_to(&self, id: DestId, dest: &Dest, vni: Vni) -> bool {
+        let engine = self.engine;
+        let of = |target: &Target| match target {
+            Target::L2(l2) => *l2 == vni,
+            Target::L3(place) => engine.vrfs.get(place).is_some_and(|v| v.settings.l3vni == vni),
+        };
+        let imported = engine.imports.get(&id).is_some_and(|targets| targets.iter().any(of));
+        let vrf = engine.vrfs.values().find(|v| v.settings.l3vni == vni).map(|v| v.rd);
+        let rd = engine.evis.get(&vni).map(|evi| evi.rd).or(vrf);
+        let ours = || dest.paths().iter().any(|p| p.peer == PeerIdx::LOCAL);
+        imported || (rd.is_some() && dest.key.rd() == rd && ours())
+    }
+
+    /// A route with everything that is known of its paths.
+    pub(crate) fn route(&self, id: DestId) -> Option<Route> {
+        let dest = self.engine.rib.table.get(id)?;
+        let paths = dest.paths().iter();
+        let mut paths: Vec<RoutePath> = paths.filter_map(|p| self.path(dest, p)).collect();
+        // Stable: within one fate they stay in the order of the neighbours.
+        paths.sort_by_key(|path| path.fate.rank());
+        Some(Route { key: dest.key.clone(), paths })
+    }
+
+    fn path(&self, dest: &Dest, path: &Path) -> Option<RoutePath> {
+        let rib = &self.engine.rib;
+        let info = rib.table.peer(path.peer)?;
+        let route = rib.table.route(dest, path);
+        let labels = [Some(route.label1), route.label2].into_iter().flatten();
+        Some(RoutePath {
+            source: info.source,
+            peer: Some(info.address).filter(|_| path.peer != PeerIdx::LOCAL),
+            attributes: Arc::clone(rib.store.get(path.attributes)?),
+            esi: route.esi,
+            gateway: route.gateway,
+            labels: labels.filter(|label| label.value() != 0).collect(),
+            fate: self.fate(dest, path),
+            stale: path.stale == Stale::Yes,
+            age: self.age(path),
+        })
+    }
+
+    fn age(&self, path: &Path) -> Duration {
+        let changed = Duration::from_secs(path.changed_at_seconds.into());
+        Duration::from_nanos(self.now.time.as_nanos()).saturating_sub(changed)
+    }
+
+    /// What became of a path in the decision.
+    pub(crate) fn fate(&self, dest: &Dest, path: &Path) -> PathFate {
+        let rib = &self.engine.rib;
+        if let Some(reject) = path.reject {
+            return PathFate::Rejected(reject.text());
+        }
+        let beaten = |loser: &Path| rib.table.beaten_by(&rib.store, dest, loser);
+        if dest.best().is_none_or(|best| best.peer != path.peer) {
+            return beaten(path).map_or(PathFate::Rejected("its neighbor is gone"), PathFate::Lost);
+        }
+        let rivals = dest.paths().iter().filter(|p| p.peer != path.peer && p.reject.is_none());
+        // The strongest rival is the one that came furthest.
+        PathFate::Best(rivals.filter_map(beaten).max_by_key(|step| *step as u8))
+    }
+}

@@ -1,0 +1,127 @@
+//! Whether another EVPN daemon works in this network namespace.
+//!
+//! Two daemons that both hold marked entries on the same devices for theirs would delete each
+//! other's. What a daemon left behind does not say that it works: FRR keeps its entries over a
+//! restart, on purpose. What says so are
+//! - the control sockets that it listens on (Unix sockets belong to the network namespace that they
+//!   were made in): [`listening`];
+//! - entries that it writes while we look: [`Writes`].
+//!
+//! **A sweep is refused while there is either**, until the operator says that evpnd takes over.
+
+use evpn_dataplane::object::NexthopId;
+use evpn_dataplane::observe::{NexthopSpec, Observation};
+use std::{fs, io};
+
+/// The sockets of this thread's network namespace.
+const SOCKETS: &str = "/proc/thread-self/net/unix";
+/// `__SO_ACCEPTCON`: somebody listens.
+const LISTENS: &str = "00010000";
+/// FRR's and BIRD's number for what they write (`RTPROT_ZEBRA`, `RTPROT_BIRD`).
+const PROTOCOLS: [(u8, &str); 2] = [(11, "FRR"), (12, "BIRD")];
+/// The ends of the names of control sockets, and whose they are. zebra writes the tables, BIRD
+/// does too; a bgpd without zebra writes nothing.
+const CONTROL: [(&str, &str); 3] =
+    [("/zebra.vty", "FRR's zebra"), ("/zserv.api", "FRR's zebra"), ("/bird.ctl", "BIRD")];
+
+/// The daemons that listen on a control socket in this network namespace: what they are and where.
+///
+/// # Errors
+/// /proc is not mounted, or hides itself.
+pub fn listening() -> io::Result<Vec<String>> {
+    Ok(find(&fs::read_to_string(SOCKETS)?))
+}
+
+/// ```text
+/// Num       RefCount Protocol Flags    Type St Inode Path
+/// 0000…: 00000002 00000000 00010000 0001 01 26547 /run/frr/zserv.api
+/// ```
+fn find(table: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for line in table.lines() {
+        let mut fields = line.split_ascii_whitespace();
+        let (flags, path) = (fields.nth(3), fields.nth(3));
+        let (Some(LISTENS), Some(path)) = (flags, path) else { continue };
+        let known = CONTROL.iter().find(|(end, _)| path.ends_with(end));
+        if let Some((_, name)) = known {
+            found.push(format!("{name} listens on {path}"));
+        }
+    }
+    found
+}
+
+/// Notices what another daemon writes.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Writes {
+    seen: Option<&'static str>,
+}
+
+impl Writes {
+    /// Looks at news (not at a dump: that shows what was left behind too).
+    pub fn notice(&mut self, news: &Observation) {
+        let protocol = match news {
+            Observation::Neighbour(seen) if seen.external => seen.protocol,
+            Observation::Nexthop {
+                id: NexthopId(_),
+                spec: NexthopSpec::Fdb(_) | NexthopSpec::FdbGroup(_),
+                protocol,
+            } => *protocol,
+            _ => return,
+        };
+        if let Some((_, name)) = PROTOCOLS.iter().find(|(number, _)| *number == protocol) {
+            self.seen = Some(name);
+        }
+    }
+
+    /// Who was seen writing since it was asked last.
+    pub fn take(&mut self) -> Option<&'static str> {
+        self.seen.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use evpn_dataplane::object::{IfIndex, NeighbourKey};
+    use evpn_dataplane::observe::{Resolution, SeenNeighbour};
+    use evpn_proto::types::MacAddr;
+
+    #[test]
+    fn only_a_listening_control_socket_tells_of_a_daemon() {
+        let table = "Num       RefCount Protocol Flags    Type St Inode Path\n\
+            0000000000000000: 00000002 00000000 00010000 0001 01 1 /run/frr/zserv.api\n\
+            0000000000000000: 00000003 00000000 00000000 0001 03 2 /run/frr/zebra.vty\n\
+            0000000000000000: 00000002 00000000 00010000 0001 01 3 /run/lab/one/zebra.vty\n\
+            0000000000000000: 00000002 00000000 00010000 0001 01 4 /run/frr/bgpd.vty\n\
+            0000000000000000: 00000002 00000000 00000000 0002 01 5\n";
+        assert_eq!(
+            find(table),
+            [
+                "FRR's zebra listens on /run/frr/zserv.api",
+                "FRR's zebra listens on /run/lab/one/zebra.vty"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_marked_neighbour_of_another_daemon_tells_of_it_and_ours_does_not() {
+        let mut seen = SeenNeighbour {
+            key: NeighbourKey { device: IfIndex(1), address: "192.0.2.1".parse().unwrap() },
+            mac: Some(MacAddr([2, 0, 0, 0, 0, 1])),
+            resolution: Resolution::NoArp,
+            external: true,
+            router: false,
+            protocol: 110,
+        };
+        let mut writes = Writes::default();
+        writes.notice(&Observation::Neighbour(seen));
+        assert_eq!(writes.take(), None);
+        seen.protocol = 11;
+        writes.notice(&Observation::Neighbour(seen));
+        assert_eq!(writes.take(), Some("FRR"));
+        assert_eq!(writes.take(), None);
+        seen.external = false;
+        writes.notice(&Observation::Neighbour(seen));
+        assert_eq!(writes.take(), None, "a number without the mark is left over from a probe");
+    }
+}

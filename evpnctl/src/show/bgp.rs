@@ -1,0 +1,105 @@
+//! `show bgp summary` and `show bgp l2vpn evpn vni`.
+//!
+//! **A neighbour that is down is never shown without the reason for it**, if there is one.
+
+use super::Lines;
+use crate::table::{Column, Table};
+use crate::text::{counted, duration, duration_or_never, or_dash};
+use evpn_api::UpDown;
+use evpn_api::bgp::{BgpVni, PeerSummary, SessionState, Summary};
+
+/// `show bgp l2vpn evpn summary`.
+pub(crate) fn summary(summary: &Summary) -> String {
+    let mut lines = Lines::default();
+    lines.add(
+        0,
+        &format!(
+            "BGP router identifier {}, local AS number {}",
+            summary.router_id, summary.local_as
+        ),
+    );
+    let routes = counted(summary.rib_count, "EVPN route");
+    lines.add(0, &format!("{routes} in {} KiB", summary.rib_memory / 1024));
+    lines.gap();
+    let mut table = Table::new([
+        Column::Address("Neighbor"),
+        Column::Number("AS"),
+        Column::Number("MsgRcvd"),
+        Column::Number("MsgSent"),
+        Column::Word("Up/Down"),
+        Column::Number("State/Pfx"),
+        Column::Number("PfxSnt"),
+        Column::Text("Name"),
+    ]);
+    for (address, peer) in &summary.peers {
+        let up = peer.state == SessionState::Established;
+        table.row([
+            address.to_string(),
+            or_dash(peer.remote_as),
+            peer.msg_rcvd.to_string(),
+            peer.msg_sent.to_string(),
+            duration_or_never(peer.peer_uptime_msec),
+            if up { peer.pfx_rcd.to_string() } else { state_of(peer) },
+            if up { peer.pfx_snt.to_string() } else { "-".to_owned() },
+            or_dash(peer.hostname.as_deref().or(peer.desc.as_deref())),
+        ]);
+        if let Some(reset) = peer.last_reset.as_ref().filter(|_| !up) {
+            let ago = duration(reset.last_reset_timer_msecs);
+            table.note(&format!("{} ({ago} ago)", reset.last_reset_due_to));
+            if let Some(remedy) = &reset.remedy {
+                table.remedy(remedy);
+            }
+        }
+    }
+    lines.block(&table.render());
+    lines.gap();
+    let total = counted(u64::from(summary.total_peers), "neighbor");
+    lines.add(0, &format!("{total}, {} not established", summary.failed_peers));
+    lines.into_text()
+}
+
+fn state_of(peer: &PeerSummary) -> String {
+    match peer.admin_down {
+        true => "Admin".to_owned(),
+        false => peer.state.to_string(),
+    }
+}
+
+/// `show bgp l2vpn evpn vni`.
+pub(crate) fn vnis(vnis: &[BgpVni]) -> String {
+    let mut table = Table::new([
+        Column::Number("VNI"),
+        Column::Word("Type"),
+        Column::Word("State"),
+        Column::Word("RD"),
+        Column::Text("Import RT"),
+        Column::Text("Export RT"),
+        Column::Text("Tenant VRF"),
+    ]);
+    for vni in vnis {
+        table.row([
+            vni.vni.to_string(),
+            vni.kind.to_string(),
+            up_down(vni.state).to_owned(),
+            vni.rd.clone(),
+            vni.import_rts.join(" "),
+            vni.export_rts.join(" "),
+            vni.tenant_vrf.clone(),
+        ]);
+        for notice in &vni.notices {
+            table.note(&notice.text);
+            if let Some(remedy) = &notice.remedy {
+                table.remedy(remedy);
+            }
+        }
+    }
+    table.render()
+}
+
+/// `up` or `down`.
+pub(super) const fn up_down(state: UpDown) -> &'static str {
+    match state {
+        UpDown::Up => "up",
+        UpDown::Down => "down",
+    }
+}

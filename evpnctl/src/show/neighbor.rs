@@ -1,0 +1,153 @@
+//! `show bgp neighbor`.
+//!
+//! **What one side offers and the other does not is said in words**, not left to be compared.
+
+use super::Lines;
+use crate::table::{Column, Table};
+use crate::text::{duration, or_dash, yes_no};
+use evpn_api::bgp::SessionState;
+use evpn_api::neighbor::{CapabilityState, GracefulRestartState, Neighbor};
+
+/// Events shown.
+const EVENTS: usize = 20;
+
+/// `show bgp neighbor`, of as many as there are.
+pub(crate) fn neighbors(neighbors: &[Neighbor]) -> String {
+    neighbors.iter().map(neighbor).collect::<Vec<_>>().join("\n")
+}
+
+fn neighbor(neighbor: &Neighbor) -> String {
+    let mut lines = Lines::default();
+    let kind = match neighbor.remote_as {
+        Some(remote) if remote == neighbor.local_as => "internal",
+        Some(_) => "external",
+        None => "AS not heard yet",
+    };
+    let remote_as = or_dash(neighbor.remote_as);
+    let local_as = neighbor.local_as;
+    let head = format!(
+        "BGP neighbor is {}, remote AS {remote_as}, local AS {local_as}, {kind}",
+        neighbor.address
+    );
+    lines.add(0, &head);
+    if let Some(desc) = &neighbor.desc {
+        lines.field("  Description", desc);
+    }
+    lines.field("  Hostname", &or_dash(neighbor.hostname.as_ref()));
+    let (local_id, remote_id) = (neighbor.local_router_id, or_dash(neighbor.remote_router_id));
+    lines.field("  Router id", &format!("local {local_id}, remote {remote_id}"));
+    lines.field("  State", &state(neighbor));
+    if let (Some(local), Some(remote)) = (neighbor.local, neighbor.remote) {
+        lines.field("  Connection", &format!("local {local}, remote {remote}"));
+    }
+    lines.field("  Timers", &timers(neighbor));
+    if let Some(reset) = &neighbor.last_reset {
+        let ago = duration(reset.last_reset_timer_msecs);
+        lines.field("  Last reset", &format!("{ago} ago: {}", reset.last_reset_due_to));
+        if let Some(remedy) = &reset.remedy {
+            lines.remedy(20, remedy);
+        }
+    }
+    let (ups, downs) = (neighbor.connections_established, neighbor.connections_dropped);
+    lines.field("  Sessions", &format!("established {ups}, dropped {downs}"));
+    let routes = neighbor.l2_vpn_evpn;
+    lines.field(
+        "  EVPN routes",
+        &format!(
+            "received {}, accepted {}, sent {}; updates treated as withdrawals {}",
+            routes.received_prefix_counter,
+            routes.accepted_prefix_counter,
+            routes.sent_prefix_counter,
+            routes.treat_as_withdraw
+        ),
+    );
+    lines.field("  Graceful restart", &graceful_restart(&neighbor.graceful_restart_info));
+    lines.add(2, "Capabilities");
+    for capability in &neighbor.neighbor_capabilities {
+        lines.item(&format!("    {}", capability.name), 30, sides(capability));
+    }
+    lines.block(&messages(neighbor));
+    lines.add(2, "Recent events");
+    for event in neighbor.events.iter().take(EVENTS) {
+        lines.item(&format!("    {} ago", duration(event.ago_msec)), 18, &event.text);
+    }
+    lines.into_text()
+}
+
+fn state(neighbor: &Neighbor) -> String {
+    match (neighbor.bgp_state, neighbor.bgp_timer_up_msec) {
+        (SessionState::Established, Some(up)) => format!("Established for {}", duration(up)),
+        (state, _) if neighbor.admin_down => format!("{state}, held down by the configuration"),
+        (state, _) => state.to_string(),
+    }
+}
+
+fn timers(neighbor: &Neighbor) -> String {
+    let timers = neighbor.timers;
+    let mut text = format!(
+        "hold {} s, keepalive {} s",
+        timers.bgp_timer_hold_time_msecs / 1000,
+        timers.bgp_timer_keep_alive_interval_msecs / 1000
+    );
+    if let Some(read) = timers.bgp_timer_last_read {
+        text += &format!(", last read {} ago", duration(read));
+    }
+    if let Some(left) = timers.hold_remaining_msecs {
+        text += &format!(", hold expires in {}", duration(left));
+    }
+    if let Some(due) = timers.next_connect_timer_due_in_msecs {
+        text += &format!(", next attempt in {}", duration(due));
+    }
+    text
+}
+
+const fn sides(capability: &CapabilityState) -> &'static str {
+    match (capability.advertised, capability.received) {
+        (true, true) => "both sides",
+        (true, false) => "we offer it, the neighbor does not",
+        (false, true) => "the neighbor offers it, we do not",
+        (false, false) => "neither side",
+    }
+}
+
+fn graceful_restart(state: &GracefulRestartState) -> String {
+    if !(state.advertised && state.received) {
+        let (we, it) = (yes_no(state.advertised), yes_no(state.received));
+        return format!("not negotiated: we offer it {we}, the neighbor {it}");
+    }
+    let theirs = or_dash(state.remote_restart_time_sec);
+    let mut text = format!(
+        "we ask for {} s, the neighbor for {theirs} s; end-of-RIB received {}, sent {}",
+        state.local_restart_time_sec,
+        yes_no(state.end_of_rib_received),
+        yes_no(state.end_of_rib_sent)
+    );
+    if !state.notification {
+        text += "; not kept across a NOTIFICATION";
+    }
+    if state.stale_routes > 0 {
+        let left = state.stale_remaining_msec.map_or_else(|| "-".into(), duration);
+        text += &format!("; {} stale routes kept for {left}", state.stale_routes);
+    }
+    text
+}
+
+fn messages(neighbor: &Neighbor) -> String {
+    let mut table = Table::new([
+        Column::Word("  Messages"),
+        Column::Number("Sent"),
+        Column::Number("Received"),
+    ]);
+    let stats = neighbor.message_stats;
+    for (name, sent, received) in [
+        ("    Opens", stats.opens_sent, stats.opens_recv),
+        ("    Updates", stats.updates_sent, stats.updates_recv),
+        ("    Keepalives", stats.keepalives_sent, stats.keepalives_recv),
+        ("    Notifications", stats.notifications_sent, stats.notifications_recv),
+        ("    Route refreshes", stats.route_refresh_sent, stats.route_refresh_recv),
+        ("    Total", stats.total_sent, stats.total_recv),
+    ] {
+        table.row([name.into(), sent.to_string(), received.to_string()]);
+    }
+    table.render()
+}

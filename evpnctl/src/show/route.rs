@@ -1,0 +1,82 @@
+//! `show bgp l2vpn evpn route`.
+//!
+//! **Every path is shown, a rejected one with the reason.**
+
+use super::Lines;
+use crate::text::{duration, or_dash};
+use evpn_api::Page;
+use evpn_api::route::{PathFrom, Route, RoutePath};
+
+const LEGEND: &str = "Status codes: * valid, > best, = multipath, S stale, x rejected";
+
+/// `show bgp l2vpn evpn route`.
+pub(crate) fn routes(page: &Page<Route>) -> String {
+    let mut lines = Lines::default();
+    lines.add(0, LEGEND);
+    let mut rd = "";
+    for route in &page.items {
+        if route.rd != rd {
+            lines.gap();
+            lines.add(0, &format!("Route Distinguisher: {}", route.rd));
+            rd = &route.rd;
+        }
+        lines.add(1, &route.prefix);
+        for path in &route.paths {
+            add_path(&mut lines, path);
+        }
+    }
+    lines.gap();
+    let paths: usize = page.items.iter().map(|route| route.paths.len()).sum();
+    lines.add(0, &format!("{} routes, {paths} paths", page.items.len()));
+    if page.next_cursor.is_some() {
+        lines.add(0, "There are more: --limit was reached.");
+    }
+    lines.into_text()
+}
+
+fn add_path(lines: &mut Lines, path: &RoutePath) {
+    let from = match (path.path_from, path.peer_id) {
+        (PathFrom::Local, _) => "local".to_owned(),
+        (_, peer) => format!("from {}", or_dash(peer)),
+    };
+    let vni = path.vni.iter().map(u32::to_string).collect::<Vec<_>>().join("/");
+    let mut text = format!("via {} {from} vni {vni}", or_dash(path.nexthop));
+    if let Some(preference) = path.loc_prf {
+        text += &format!(" locprf {preference}");
+    }
+    if let Some(metric) = path.metric {
+        text += &format!(" med {metric}");
+    }
+    if let Some(bandwidth) = path.link_bandwidth {
+        text += &format!(" bandwidth {bandwidth} B/s");
+    }
+    if let Some(esi) = &path.esi {
+        text += &format!(" esi {esi}");
+    }
+    let origin = path.origin.chars().next().unwrap_or('?').to_ascii_lowercase();
+    let separator = if path.path.is_empty() { "" } else { " " };
+    text += &format!(" path {}{separator}{origin} age {}", path.path, duration(path.age_msec));
+    lines.extend(crate::text::hang(&format!("  {}  ", flags(path)), 8, &text));
+    let communities = [&path.extended_community[..], &path.community[..]].concat();
+    if !communities.is_empty() {
+        lines.add(8, &communities.join(" "));
+    }
+    let reasons = [(&path.selection_reason, "best"), (&path.rejected, "rejected")];
+    for (reason, word) in reasons {
+        if let Some(reason) = reason {
+            lines.add(8, &format!("{word}: {reason}"));
+        }
+    }
+}
+
+/// Always four characters.
+fn flags(path: &RoutePath) -> String {
+    let first = if path.valid { '*' } else { 'x' };
+    let second = match (path.bestpath, path.multipath) {
+        (true, _) => '>',
+        (false, true) => '=',
+        (false, false) => ' ',
+    };
+    let third = if path.stale { 'S' } else { ' ' };
+    format!("{first}{second}{third} ")
+}

@@ -1,0 +1,65 @@
+//! Every view, held fast by a snapshot of fixed values, and within its width.
+
+use super::{bgp, config, consistency, energy, evpn, neighbor, route, system, why};
+use crate::text::WIDTH;
+use evpn_api::{Page, samples};
+
+/// Holds a view, after the checks that hold for all of them.
+macro_rules! view {
+    ($name:ident, $text:expr) => {
+        #[test]
+        fn $name() {
+            let text: String = $text;
+            for line in text.lines() {
+                assert!(line.chars().count() <= WIDTH, "{} columns: {line}", line.chars().count());
+                assert_eq!(line, line.trim_end(), "blanks at the end");
+            }
+            assert!(text.ends_with('\n') && !text.contains('\x1b'));
+            insta::assert_snapshot!(text);
+        }
+    };
+}
+
+view!(summary, bgp::summary(&samples::summary()));
+view!(bgp_vnis, bgp::vnis(&samples::bgp_vnis()));
+view!(neighbors, neighbor::neighbors(&[samples::neighbor()]));
+view!(routes, route::routes(&samples::routes()));
+view!(vnis, evpn::vnis(&samples::vnis()));
+view!(vni_in_full, evpn::vni(&samples::vnis()[1]));
+view!(macs, evpn::macs(&samples::macs()));
+view!(macs_cut_off, { evpn::macs(&Page { next_cursor: Some("x".into()), ..samples::macs() }) });
+view!(arp, evpn::arp(&samples::arp()));
+view!(energy_of_two_sites, energy::energy(&samples::energy()));
+view!(energy_off, energy::energy(&samples::energy_off()));
+view!(consistent, consistency::consistency(&samples::consistency_ok()));
+view!(different, consistency::consistency(&samples::consistency_differs()));
+view!(why_mac, why::why(&samples::why_mac()));
+view!(why_prefix, why::why(&samples::why_prefix()));
+view!(why_unknown, why::why(&samples::why_unknown()));
+view!(effective_config, config::effective(&samples::effective_config()));
+view!(reloaded, config::reloaded(&samples::reloaded()));
+view!(version, system::version(&samples::version()));
+view!(ready, system::health(&samples::health_ready()));
+view!(waiting, system::health(&samples::health_waiting()));
+
+#[test]
+fn every_classic_mistake_is_shown_with_its_remedy() {
+    let summary = samples::summary();
+    let text = bgp::summary(&summary).split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut mistakes = 0;
+    for reset in summary.peers.values().filter_map(|peer| peer.last_reset.as_ref()) {
+        assert!(text.contains(&reset.last_reset_due_to), "{}", reset.cause);
+        assert!(text.contains(reset.remedy.as_ref().unwrap()), "{}", reset.cause);
+        mistakes += 1;
+    }
+    assert_eq!(mistakes, 10);
+}
+
+#[test]
+fn every_trouble_of_a_vni_is_shown_with_its_remedy() {
+    let text = evpn::vnis(&samples::vnis()).split_whitespace().collect::<Vec<_>>().join(" ");
+    for notice in samples::vnis().iter().flat_map(|vni| &vni.notices) {
+        assert!(text.contains(&notice.text), "{}", notice.text);
+        assert!(text.contains(notice.remedy.as_ref().unwrap()), "{}", notice.text);
+    }
+}

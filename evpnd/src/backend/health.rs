@@ -1,0 +1,133 @@
+//! Whether the daemon is ready, check by check.
+//!
+//! **A check that does not pass says what it waits for.**
+
+use super::DataplaneReport;
+use super::consistency::mode;
+use crate::peer_io::{ListenerState, lock};
+use evpn_api::system::{Check, Health};
+use evpn_dataplane::object::Mode;
+use evpn_engine::view::View;
+use evpn_engine::view::neighbors::Neighbor;
+
+/// What the engine knows of it.
+#[derive(Debug)]
+pub(super) struct Seen {
+    mode: Mode,
+    is_restarting: bool,
+    enabled: usize,
+    /// Neighbours that are not Established, each with why.
+    down: Vec<String>,
+    /// Neighbours that have still to tell their routes.
+    owing: Vec<String>,
+    /// How the last reading stands: its age in seconds where it is fresh, or what is the matter.
+    feed: Option<Result<u64, String>>,
+}
+
+pub(super) fn see(view: View<'_>) -> Seen {
+    let neighbors = view.neighbors();
+    let enabled: Vec<&Neighbor<'_>> = neighbors.iter().filter(|n| !n.settings.shutdown).collect();
+    let down = enabled.iter().filter(|n| !n.is_established());
+    let owing = enabled.iter().filter(|n| n.owes_end_of_rib());
+    Seen {
+        mode: view.mode(),
+        is_restarting: view.is_restarting(),
+        enabled: enabled.len(),
+        down: down.map(|n| why_down(view, n)).collect(),
+        owing: owing.map(|n| n.address().to_string()).collect(),
+        feed: view.energy().map(|energy| match (energy.reading_age, energy.feed_error) {
+            (Some(age), _) if !energy.is_stale => Ok(age.as_secs()),
+            (_, Some((_, error))) => Err(error.to_owned()),
+            (Some(age), None) => Err(format!("the last reading is {} s old", age.as_secs())),
+            (None, None) => Err("no reading yet".to_owned()),
+        }),
+    }
+}
+
+fn why_down(view: View<'_>, neighbor: &Neighbor<'_>) -> String {
+    let (address, state) = (neighbor.address(), neighbor.session.state());
+    match super::reset::last_reset(view, neighbor) {
+        Some(reset) => format!("{address}: {}", reset.last_reset_due_to),
+        None => format!("{address}: {state}"),
+    }
+}
+
+/// The checks, in the order in which they pass at start.
+pub(super) fn health(
+    seen: &Seen,
+    feed: &str,
+    report: Result<&DataplaneReport, &String>,
+    listeners: &ListenerState,
+) -> Health {
+    // An invalid configuration is not taken: whoever answers has a valid one.
+    let mut checks = vec![check("config", Ok("loaded".to_owned())), listen(listeners)];
+    checks.push(check("kernel", kernel(seen)));
+    checks.push(check("peers", peers(seen)));
+    checks.push(check("end-of-rib", all_told(seen)));
+    checks.push(check("sweep", sweep(seen)));
+    checks.push(check("dataplane", dataplane(report)));
+    if let Some(reading) = seen.feed.as_ref().filter(|_| feed != "manual") {
+        let text = reading.as_ref().map(|age| format!("last reading {age} s ago"));
+        checks.push(check("feed", text.map_err(Clone::clone)));
+    }
+    Health::of(checks)
+}
+
+fn check(name: &str, outcome: Result<String, String>) -> Check {
+    let ok = outcome.is_ok();
+    let text = outcome.unwrap_or_else(|waits| waits);
+    Check { name: name.to_owned(), ok, text }
+}
+
+fn listen(listeners: &ListenerState) -> Check {
+    let states = lock(listeners);
+    let failed: Vec<String> = states
+        .iter()
+        .filter_map(|(address, state)| Some(format!("{address}: {}", state.as_ref().err()?)))
+        .collect();
+    if !failed.is_empty() {
+        return check("listen", Err(failed.join("; ")));
+    }
+    let addresses: Vec<String> = states.keys().map(ToString::to_string).collect();
+    check("listen", Ok(format!("listening on {}", addresses.join(", "))))
+}
+
+fn kernel(seen: &Seen) -> Result<String, String> {
+    match seen.mode {
+        Mode::Adopt => Err("reading the kernel's tables".to_owned()),
+        other => Ok(format!("tables read, mode {}", mode(other))),
+    }
+}
+
+fn peers(seen: &Seen) -> Result<String, String> {
+    let up = seen.enabled.saturating_sub(seen.down.len());
+    let text = format!("{up} of {} established", seen.enabled);
+    if seen.down.is_empty() { Ok(text) } else { Err(format!("{text}; {}", seen.down.join("; "))) }
+}
+
+fn all_told(seen: &Seen) -> Result<String, String> {
+    if seen.owing.is_empty() {
+        Ok("every neighbor that is up has told its routes".to_owned())
+    } else {
+        Err(format!("waiting for {}", seen.owing.join(", ")))
+    }
+}
+
+fn sweep(seen: &Seen) -> Result<String, String> {
+    if seen.is_restarting {
+        Err("waiting for every neighbor's routes, or the deferral timer, before what is stale goes"
+            .to_owned())
+    } else {
+        Ok("what is stale may go".to_owned())
+    }
+}
+
+fn dataplane(report: Result<&DataplaneReport, &String>) -> Result<String, String> {
+    let report = report.map_err(Clone::clone)?;
+    match report.summary.parked {
+        0 => Ok("no object is set aside".to_owned()),
+        parked => Err(format!(
+            "{parked} set aside after a failure: evpnctl show consistency tells which and why"
+        )),
+    }
+}

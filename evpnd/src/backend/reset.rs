@@ -1,0 +1,144 @@
+//! Why a session is down, in the API's causes.
+
+use super::msec;
+use evpn_api::reset::{Cause, LastReset};
+use evpn_engine::view::View;
+use evpn_engine::view::neighbors::Neighbor;
+use evpn_proto::bgp::message::{Capability, Family, Notification};
+use evpn_proto::bgp::session::{
+    Detector, OpenRefusal, PeerAs, Reason, SessionState, StopReason, TransportError,
+    describe_notification,
+};
+use evpn_proto::types::Time;
+
+/// BGP's port (RFC 4271 section 4).
+const PORT: u16 = 179;
+
+/// Why the session last went down or does not come up.
+pub(super) fn last_reset(view: View<'_>, neighbor: &Neighbor<'_>) -> Option<LastReset> {
+    let (cause, at) = cause(neighbor)?;
+    let ago = view.now().time.saturating_since(at);
+    Some(LastReset::new(&cause, neighbor.address(), msec(ago)))
+}
+
+fn cause(neighbor: &Neighbor<'_>) -> Option<(Cause, Time)> {
+    let session = neighbor.session;
+    let reset = session.last_reset();
+    if neighbor.settings.shutdown {
+        return Some((Cause::AdminDown, reset.map_or(Time::ZERO, |reset| reset.at)));
+    }
+    if neighbor.is_established() {
+        let agreed = session.negotiated()?;
+        if agreed.families.is_empty() {
+            let theirs = offered(&agreed.received.capabilities);
+            return Some((Cause::NoCommonFamily { theirs }, Time::ZERO));
+        }
+    }
+    let ended = reset.map(|reset| (of_reason(neighbor, &reset.reason), reset.at));
+    let dialled = session.last_connect_error().filter(|_| !neighbor.is_established());
+    let dialled = dialled.map(|(at, error)| (of_dial(error), *at));
+    ended.into_iter().chain(dialled).max_by_key(|(_, at)| *at)
+}
+
+fn offered(capabilities: &[Capability]) -> String {
+    let families = capabilities.iter().filter_map(|capability| match capability {
+        Capability::Multiprotocol(family) => Some(family_name(*family)),
+        _ => None,
+    });
+    families.collect::<Vec<_>>().join(", ")
+}
+
+/// A family in the words of configurations.
+pub(super) fn family_name(family: Family) -> String {
+    match family {
+        Family::EVPN => "l2vpn evpn".to_owned(),
+        Family::IPV4_UNICAST => "ipv4 unicast".to_owned(),
+        Family::IPV6_UNICAST => "ipv6 unicast".to_owned(),
+        Family { afi, safi } => format!("family {afi}/{safi}"),
+    }
+}
+
+fn of_dial(error: &TransportError) -> Cause {
+    match error {
+        TransportError::Refused => Cause::TcpRefused { port: PORT },
+        TransportError::TimedOut => Cause::TcpTimeout { port: PORT },
+        TransportError::Unreachable => Cause::NoRoute,
+        TransportError::Reset | TransportError::Closed | TransportError::Other(_) => {
+            Cause::Closed { what: error.to_string() }
+        }
+    }
+}
+
+fn of_reason(neighbor: &Neighbor<'_>, reason: &Reason) -> Cause {
+    match reason {
+        Reason::Stopped(stop) => of_stop(stop),
+        Reason::Refused(refusal) => of_refusal(neighbor, *refusal),
+        Reason::PeerNotification(notification) => of_notification(neighbor, notification),
+        Reason::ConnectionClosed { state: SessionState::OpenSent, .. } => {
+            Cause::WrongSource { ours: neighbor.session.endpoints().map(|ends| ends.local.ip()) }
+        }
+        Reason::ConnectionClosed { error, .. } => Cause::Closed { what: error.to_string() },
+        Reason::HoldExpired { hold_time, .. } => {
+            Cause::HoldExpired { seconds: hold_time.as_secs() }
+        }
+        Reason::UnexpectedMessage { message, state } => {
+            Cause::Malformed { what: format!("{message} in {state}, where it is not allowed") }
+        }
+        Reason::Malformed(notification) => {
+            Cause::Malformed { what: describe_notification(notification) }
+        }
+        Reason::LinkDown(Detector::Interface) => Cause::LinkDown,
+        Reason::LinkDown(Detector::Bfd) => Cause::BfdDown,
+        Reason::SendHoldExpired(_)
+        | Reason::PeerRestarted
+        | Reason::Collision
+        | Reason::Superseded
+        | Reason::NotWanted => Cause::Closed { what: reason.to_string() },
+    }
+}
+
+fn of_stop(stop: &StopReason) -> Cause {
+    let by = match stop {
+        StopReason::AdminShutdown { .. } => return Cause::AdminDown,
+        StopReason::Reset { .. } => "an operator",
+        StopReason::Deconfigured => "its removal from the configuration",
+        StopReason::ConfigChanged => "a change of the configuration",
+        StopReason::MaximumPrefixes => "its limit of routes",
+        StopReason::OutOfResources => "a lack of memory",
+        StopReason::Restart => "the end of evpnd",
+    };
+    Cause::AdminReset { by: by.to_owned() }
+}
+
+fn of_refusal(neighbor: &Neighbor<'_>, refusal: OpenRefusal) -> Cause {
+    match refusal {
+        OpenRefusal::WrongAs { said, configured } => match configured {
+            PeerAs::Exactly(asn) => Cause::WrongAs { configured: asn.0, received: said.0 },
+            PeerAs::Internal => {
+                let ours = neighbor.session.config().local_as;
+                Cause::WrongAs { configured: ours.0, received: said.0 }
+            }
+            // "Any but ours" is no number.
+            PeerAs::External => Cause::Closed { what: refusal.to_string() },
+        },
+        OpenRefusal::NoRouterId => Cause::BadRouterId { received: "0.0.0.0".to_owned() },
+        OpenRefusal::SameRouterId(id) => Cause::BadRouterId { received: id.to_string() },
+        OpenRefusal::HoldTime(time) => {
+            Cause::BadHoldTime { seconds: u16::try_from(time.as_secs()).unwrap_or(u16::MAX) }
+        }
+    }
+}
+
+fn of_notification(neighbor: &Neighbor<'_>, notification: &Notification) -> Cause {
+    let Notification { code, subcode, .. } = *notification;
+    match (code, subcode) {
+        (2, 2) => Cause::OurAsRefused { ours: neighbor.session.config().local_as.0 },
+        (4, _) => Cause::HoldExpiredThere,
+        _ => {
+            // The numbers follow in the cause's own text.
+            let numbers = format!(" ({code}/{subcode})");
+            let what = describe_notification(notification).replacen(&numbers, "", 1);
+            Cause::Notified { code, subcode, what }
+        }
+    }
+}

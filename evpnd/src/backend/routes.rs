@@ -1,0 +1,152 @@
+//! Routes and their paths, in the notation of FRR's tables.
+
+use super::{count, msec};
+use crate::api::params;
+use evpn_api::Page;
+use evpn_api::route::{PathFrom, Route, RoutePath};
+use evpn_engine::view::routes as seen;
+use evpn_engine::view::routes::PathFate;
+use evpn_proto::bgp::attributes::{
+    AsPath, AsSegmentKind, Community, ExtCommunity, Origin, PathAttributes,
+};
+use evpn_proto::types::{Asn, RouteKey, RouteTarget, RouteType};
+use evpn_rib::decision::Source;
+
+pub(super) fn filter(filter: &params::RouteFilter) -> seen::RouteFilter {
+    seen::RouteFilter {
+        route_type: filter.kind.map(|kind| RouteType(kind.number())),
+        rd: filter.rd,
+        vni: filter.vni,
+        mac: filter.mac,
+        prefix: filter.prefix,
+    }
+}
+
+pub(super) fn page(found: &seen::Routes) -> Page<Route> {
+    Page {
+        items: found.routes.iter().map(route).collect(),
+        next_cursor: found.next.as_ref().map(ToString::to_string),
+        total: found.total.map(count),
+    }
+}
+
+fn route(route: &seen::Route) -> Route {
+    let (eth_tag, mac, ip) = match &route.key {
+        RouteKey::EthernetAd { etag, .. } => (etag.0, None, None),
+        RouteKey::MacIp { etag, mac, ip, .. } => {
+            (etag.0, Some(mac.to_string()), ip.map(|ip| ip.to_string()))
+        }
+        RouteKey::Imet { etag, originator, .. } => (etag.0, None, Some(originator.to_string())),
+        RouteKey::EthernetSegment { originator, .. } => (0, None, Some(originator.to_string())),
+        RouteKey::IpPrefix { etag, prefix, .. } => (etag.0, None, Some(prefix.to_string())),
+        RouteKey::Opaque { .. } => (0, None, None),
+    };
+    Route {
+        rd: route.key.rd().map(|rd| rd.to_string()).unwrap_or_default(),
+        prefix: route.key.to_string(),
+        route_type: route.key.route_type().0,
+        eth_tag,
+        mac,
+        ip,
+        paths: route.paths.iter().map(path).collect(),
+    }
+}
+
+fn path(path: &seen::RoutePath) -> RoutePath {
+    let attributes = &path.attributes;
+    let (selection_reason, rejected) = match path.fate {
+        PathFate::Best(None) => (Some("only path".to_owned()), None),
+        PathFate::Best(Some(step)) => (Some(step.to_string()), None),
+        PathFate::Lost(_) => (None, None),
+        PathFate::Rejected(why) => (None, Some(why.to_owned())),
+    };
+    RoutePath {
+        valid: rejected.is_none(),
+        bestpath: selection_reason.is_some(),
+        multipath: false,
+        stale: path.stale,
+        selection_reason,
+        rejected,
+        path_from: match path.source {
+            Source::Local => PathFrom::Local,
+            Source::External => PathFrom::External,
+            Source::Internal => PathFrom::Internal,
+        },
+        peer_id: path.peer,
+        path: as_path(&attributes.as_path),
+        origin: match attributes.origin {
+            Origin::Igp => "IGP",
+            Origin::Egp => "EGP",
+            Origin::Incomplete => "incomplete",
+        }
+        .to_owned(),
+        loc_prf: attributes.local_pref,
+        metric: attributes.med,
+        nexthop: Some(attributes.next_hop),
+        vni: path.labels.iter().map(|label| label.value()).collect(),
+        esi: Some(path.esi).filter(|esi| !esi.is_zero()).map(|esi| esi.to_string()),
+        community: attributes.communities.iter().map(|c| community(*c)).collect(),
+        extended_community: extended_communities(attributes),
+        link_bandwidth: attributes.link_bandwidth().map(whole_octets),
+        age_msec: msec(path.age),
+    }
+}
+
+/// A float's whole part; what is beyond 64 bits is cut.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "see above")]
+fn whole_octets(bandwidth: f32) -> u64 {
+    bandwidth as u64
+}
+
+/// The usual notation: a set in braces, confederation segments in brackets.
+fn as_path(path: &AsPath) -> String {
+    let segments = path.segments.iter().map(|segment| {
+        let join = |asns: &[Asn], by: &str| {
+            asns.iter().map(ToString::to_string).collect::<Vec<_>>().join(by)
+        };
+        match segment.kind {
+            AsSegmentKind::Sequence => join(&segment.asns, " "),
+            AsSegmentKind::Set => format!("{{{}}}", join(&segment.asns, ",")),
+            AsSegmentKind::ConfedSequence => format!("({})", join(&segment.asns, " ")),
+            AsSegmentKind::ConfedSet => format!("[{}]", join(&segment.asns, ",")),
+        }
+    });
+    segments.collect::<Vec<_>>().join(" ")
+}
+
+fn community(community: Community) -> String {
+    match community {
+        Community::GRACEFUL_SHUTDOWN => "graceful-shutdown".to_owned(),
+        Community::NO_EXPORT => "no-export".to_owned(),
+        Community::NO_ADVERTISE => "no-advertise".to_owned(),
+        Community::NO_EXPORT_SUBCONFED => "local-AS".to_owned(),
+        Community(value) => format!("{}:{}", value >> 16, value & 0xffff),
+    }
+}
+
+fn extended_communities(attributes: &PathAttributes) -> Vec<String> {
+    attributes.ext_communities.iter().map(|c| extended_community(*c)).collect()
+}
+
+fn extended_community(community: ExtCommunity) -> String {
+    if let Some(target) = RouteTarget::from_community(community.0) {
+        return format!("RT:{target}");
+    }
+    match community.0 {
+        [0x03, 0x0c, _, _, _, _, a, b] => format!("ET:{}", u16::from_be_bytes([a, b])),
+        [0x03, 0x0d, ..] => "Default Gateway".to_owned(),
+        [0x06, 0x00, flags, _, a, b, c, d] => {
+            let sticky = if flags & 1 == 1 { ", sticky MAC" } else { "" };
+            format!("MM:{}{sticky}", u32::from_be_bytes([a, b, c, d]))
+        }
+        [0x06, 0x03, mac @ ..] => format!("Rmac:{}", evpn_proto::types::MacAddr(mac)),
+        [0x00 | 0x40, 0x04, a, b, w, x, y, z] => {
+            let bandwidth = f32::from_be_bytes([w, x, y, z]);
+            format!("LB:{}:{bandwidth}", u16::from_be_bytes([a, b]))
+        }
+        octets => {
+            let hex: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+            format!("UNK:{hex}")
+        }
+    }
+}

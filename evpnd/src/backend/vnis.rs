@@ -1,0 +1,101 @@
+//! VNIs.
+
+use super::count;
+use evpn_api::bgp::{BgpVni, VniKind};
+use evpn_api::evpn::Vni;
+use evpn_api::{Notice, UpDown};
+use evpn_engine::view::View;
+use evpn_engine::view::vnis as seen;
+use evpn_engine::view::why::import_texts;
+
+/// The VRF of everything that is in none.
+const DEFAULT_VRF: &str = "default";
+
+pub(super) fn vnis(view: View<'_>) -> Vec<Vni> {
+    let mut vnis: Vec<Vni> = view.vnis().iter().map(|vni| evpn_vni(view, vni)).collect();
+    vnis.sort_by_key(|vni| vni.vni);
+    vnis
+}
+
+pub(super) fn bgp_vnis(view: View<'_>) -> Vec<BgpVni> {
+    let mut vnis: Vec<BgpVni> = view.vnis().iter().map(bgp_vni).collect();
+    vnis.sort_by_key(|vni| vni.vni);
+    vnis
+}
+
+fn kind(vni: &seen::Vni<'_>) -> VniKind {
+    if vni.vrf.is_some() { VniKind::L3 } else { VniKind::L2 }
+}
+
+fn tenant(vni: &seen::Vni<'_>) -> String {
+    vni.vrf.map_or(DEFAULT_VRF, |vrf| &vrf.name).to_owned()
+}
+
+fn state(vni: &seen::Vni<'_>) -> UpDown {
+    if vni.fabric.state.is_ok() { UpDown::Up } else { UpDown::Down }
+}
+
+fn evpn_vni(view: View<'_>, vni: &seen::Vni<'_>) -> Vni {
+    let devices = vni.fabric.state.as_ref().ok();
+    let mut notices = notices(vni);
+    let lonely = vni.vrf.is_none() && devices.is_some() && vni.flood_vteps.is_empty();
+    if lonely && !view.is_restarting() {
+        notices.push(Notice::new(
+            "no remote VTEP",
+            "evpnctl show bgp l2vpn evpn route --type multicast: does anybody announce this VNI, \
+             with a route target that we import?",
+        ));
+    }
+    Vni {
+        vni: vni.fabric.vni.get(),
+        kind: kind(vni),
+        state: state(vni),
+        notices,
+        vxlan_if: vni.fabric.device.clone(),
+        bridge: devices.map(|d| d.bridge_name.clone()),
+        vlan: None,
+        svi_if: devices.filter(|d| d.has_svi).map(|d| d.bridge_name.clone()),
+        tenant_vrf: tenant(vni),
+        vtep_ip: devices.map(|d| d.vtep),
+        num_macs: count(vni.macs.total()),
+        num_arp_nd: count(vni.ips.total()),
+        num_remote_vteps: count(vni.flood_vteps.len()),
+        remote_vteps: vni.flood_vteps.clone(),
+    }
+}
+
+fn bgp_vni(vni: &seen::Vni<'_>) -> BgpVni {
+    let mut export_rts: Vec<String> = vni.export.iter().map(ToString::to_string).collect();
+    export_rts.sort_unstable();
+    BgpVni {
+        vni: vni.fabric.vni.get(),
+        kind: kind(vni),
+        in_kernel: vni.fabric.device.is_some(),
+        state: state(vni),
+        notices: notices(vni),
+        rd: vni.rd.to_string(),
+        originator_ip: vni.fabric.state.as_ref().ok().map(|d| d.vtep),
+        tenant_vrf: tenant(vni),
+        import_rts: import_texts(&vni.import, vni.fabric.vni),
+        export_rts,
+    }
+}
+
+fn notices(vni: &seen::Vni<'_>) -> Vec<Notice> {
+    vni.fabric
+        .state
+        .as_ref()
+        .err()
+        .into_iter()
+        .chain(&vni.fabric.warnings)
+        .map(|text| notice(text))
+        .collect()
+}
+
+/// The engine's texts say what is wrong, a colon, and what to do.
+fn notice(text: &str) -> Notice {
+    match text.split_once(": ") {
+        Some((what, remedy)) => Notice::new(what, remedy),
+        None => Notice { text: text.to_owned(), remedy: None },
+    }
+}

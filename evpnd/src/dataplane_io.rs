@@ -1,0 +1,402 @@
+//! The thread that owns what the kernel holds: it listens, compares and writes.
+//!
+//! ```text
+//!  engine ──Mail──► │ reconciler: desired │ ──ops──► requests socket ──► kernel
+//!  engine ◄──news── │ and actual          │ ◄─────── monitor socket  ◄── kernel
+//! ```
+//!
+//! The engine never waits for this thread: its mail is a list that grows by what it says and is
+//! taken as a whole. This thread may wait for the engine when it tells news. **So nobody waits in a
+//! circle.**
+//!
+//! An overrun of the monitor makes everything suspect: the tables are read again, at most once every
+//! [`DUMP_PAUSE`], and compared.
+
+use crate::backend::{Dataplane, DataplaneReport, Pending};
+use crate::clock::Clock;
+use crate::engine_io::EngineHandle;
+use crate::peer_io::lock;
+use evpn_dataplane::facts::{KernelEvent, LinkKind};
+use evpn_dataplane::object::{Change, Command, Mode};
+use evpn_dataplane::op::{Failure, Op};
+use evpn_dataplane::reconciler::{Reconciler, Settings as ReconcilerSettings};
+use evpn_netlink::others::{self, Writes};
+use evpn_netlink::wait::Waker;
+use evpn_netlink::{Monitor, Requests};
+use evpn_proto::types::Time;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+/// Writes between two looks at the monitor and the mail.
+const PLAN_MAX: usize = 1024;
+/// News told to the engine at a time.
+const NEWS_MAX: usize = 1024;
+/// The least time between two dumps that overruns ask for.
+const DUMP_PAUSE: Duration = Duration::from_millis(500);
+/// How long to wait after a failure to read the kernel.
+const FAILURE_PAUSE: Duration = Duration::from_secs(1);
+/// Seed of the hash tables' order, which nobody sees.
+const SEED: u64 = 0;
+
+/// What the dataplane is started with.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The number that marks what is ours.
+    pub(crate) protocol: u8,
+    /// Octets of news that may wait.
+    pub(crate) receive_buffer: u64,
+    /// The time between two audits.
+    pub(crate) audit_interval: Duration,
+    /// Whether anything is written at all.
+    pub(crate) write: Writing,
+}
+
+/// Whether the kernel's tables are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Writing {
+    /// They are.
+    Program,
+    /// What would be written is computed and shown, and not written.
+    DryRun,
+}
+
+/// Why the dataplane cannot start.
+#[derive(Debug, Error)]
+pub(crate) enum SpawnError {
+    /// Netlink.
+    #[error(transparent)]
+    Netlink(#[from] evpn_netlink::Error),
+    /// Threads or descriptors.
+    #[error("cannot start the dataplane: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Whether the kernel is read before the answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Look {
+    /// Compare with what the kernel says now.
+    Now,
+    /// Tell what is believed.
+    Believed,
+}
+
+enum Question {
+    Report { look: Look, limit: usize, answer: oneshot::Sender<DataplaneReport> },
+}
+
+#[derive(Default)]
+struct Mail {
+    changes: Vec<(u64, Vec<Change>)>,
+    commands: Vec<Command>,
+    mode: Option<Mode>,
+    audit_interval: Option<Duration>,
+    questions: Vec<Question>,
+    stop: bool,
+}
+
+/// The way to the dataplane.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    mail: Arc<Mutex<Mail>>,
+    waker: Waker,
+}
+
+impl Handle {
+    fn post(&self, write: impl FnOnce(&mut Mail)) {
+        write(&mut lock(&self.mail));
+        self.waker.wake();
+    }
+
+    /// The kernel is to hold this. `heard` is the number of the last news that the engine had taken
+    /// in.
+    pub(crate) fn changes(&self, heard: u64, changes: Vec<Change>) {
+        self.post(|mail| mail.changes.push((heard, changes)));
+    }
+
+    /// To be done once.
+    pub(crate) fn command(&self, command: Command) {
+        self.post(|mail| mail.commands.push(command));
+    }
+
+    /// How far reconciling may go.
+    pub(crate) fn mode(&self, mode: Mode) {
+        self.post(|mail| mail.mode = Some(mode));
+    }
+
+    /// The time between two audits, from now on.
+    pub(crate) fn audit_interval(&self, interval: Duration) {
+        self.post(|mail| mail.audit_interval = Some(interval));
+    }
+
+    /// How it stands; none once the thread has ended.
+    async fn ask(&self, look: Look, limit: usize) -> Option<DataplaneReport> {
+        let (answer, answered) = oneshot::channel();
+        self.post(|mail| mail.questions.push(Question::Report { look, limit, answer }));
+        answered.await.ok()
+    }
+
+    /// Ends the thread. What the kernel holds stays.
+    pub(crate) fn stop(&self) {
+        self.post(|mail| mail.stop = true);
+    }
+}
+
+impl Dataplane for Handle {
+    /// Whoever wants differences in words wants them to be true now; figures are as believed.
+    fn report(&self, limit: usize) -> Pending<'_, Result<DataplaneReport, String>> {
+        let look = if limit > 0 { Look::Now } else { Look::Believed };
+        Box::pin(async move {
+            let report = self.ask(look, limit).await;
+            report.ok_or_else(|| "the dataplane has ended".to_owned())
+        })
+    }
+}
+
+/// Starts the thread.
+///
+/// # Errors
+/// The kernel cannot be spoken with, or not as needed (CAP_NET_ADMIN).
+pub(crate) fn spawn(settings: Settings, engine: EngineHandle) -> Result<Handle, SpawnError> {
+    let mut requests = Requests::open(settings.protocol)?;
+    if settings.write == Writing::Program {
+        requests.check_permission()?;
+    }
+    let buffer = usize::try_from(settings.receive_buffer).unwrap_or(usize::MAX);
+    let (monitor, small) = Monitor::open(buffer)?;
+    if let Some(small) = small {
+        tracing::warn!(
+            "the kernel grants {} octets for its news instead of {}: bursts will make evpnd read \
+             everything again (sysctl net.core.rmem_max={}, or give it CAP_NET_ADMIN)",
+            small.got,
+            small.asked,
+            small.asked
+        );
+    }
+    let waker = Waker::new()?;
+    let mail = Arc::new(Mutex::new(Mail::default()));
+    let handle = Handle { mail: Arc::clone(&mail), waker: waker.clone() };
+    let reconciler = ReconcilerSettings { protocol: settings.protocol, ..Default::default() };
+    let clock = Clock::start();
+    let thread = Thread {
+        reconciler: Reconciler::new(reconciler, SEED),
+        requests,
+        monitor,
+        waker,
+        mail,
+        engine,
+        clock,
+        others: Writes::default(),
+        held: None,
+        suspect: true,
+        checked: clock.time(),
+        next_dump: clock.time(),
+        next_audit: clock.time() + settings.audit_interval,
+        settings,
+        ops: Vec::new(),
+        results: Vec::new(),
+        questions: Vec::new(),
+    };
+    std::thread::Builder::new().name("dataplane".to_owned()).spawn(move || thread.run())?;
+    Ok(handle)
+}
+
+struct Thread {
+    reconciler: Reconciler,
+    requests: Requests,
+    monitor: Monitor,
+    waker: Waker,
+    mail: Arc<Mutex<Mail>>,
+    engine: EngineHandle,
+    clock: Clock,
+    others: Writes,
+    held: Option<String>,
+    /// What is believed may be wrong; a dump will tell.
+    suspect: bool,
+    /// When the kernel was last read in full.
+    checked: Time,
+    next_dump: Time,
+    next_audit: Time,
+    settings: Settings,
+    ops: Vec<Op>,
+    results: Vec<Result<(), Failure>>,
+    /// Asked and not answered, until the kernel has been read.
+    questions: Vec<Question>,
+}
+
+impl Thread {
+    fn run(mut self) {
+        loop {
+            let more = self.listen();
+            if !self.take_mail() {
+                return;
+            }
+            self.look_if_due();
+            self.answer();
+            if !self.tell_news() {
+                return;
+            }
+            self.write();
+            let now = self.clock.time();
+            let idle = !more && !self.reconciler.has_work() && !self.reconciler.has_news();
+            let timeout = if idle { self.until_next(now) } else { Some(Duration::ZERO) };
+            if let Err(error) = self.waker.wait(&self.monitor, timeout) {
+                tracing::error!("the dataplane cannot wait for the kernel: {error}");
+            }
+        }
+    }
+
+    /// Reads the monitor; true if there is more than one look takes.
+    fn listen(&mut self) -> bool {
+        let (reconciler, others) = (&mut self.reconciler, &mut self.others);
+        let heard = self.monitor.read(&mut |observation| {
+            others.notice(&observation);
+            reconciler.observe(observation);
+        });
+        match heard {
+            Ok(heard) => {
+                self.suspect |= heard.overrun;
+                heard.more
+            }
+            Err(error) => {
+                tracing::error!("{error}");
+                self.suspect = true;
+                self.next_dump = self.clock.time() + FAILURE_PAUSE;
+                false
+            }
+        }
+    }
+
+    /// Takes what the engine and the API say; false when it is time to end.
+    fn take_mail(&mut self) -> bool {
+        let mail = std::mem::take(&mut *lock(&self.mail));
+        for (heard, changes) in mail.changes {
+            for change in changes {
+                self.reconciler.want(change, heard);
+            }
+        }
+        for command in mail.commands {
+            self.reconciler.command(command);
+        }
+        if let Some(mode) = mail.mode.filter(|_| self.settings.write == Writing::Program) {
+            self.reconciler.set_mode(mode);
+        }
+        if let Some(interval) = mail.audit_interval {
+            self.settings.audit_interval = interval;
+            self.next_audit = self.clock.time() + interval;
+        }
+        self.questions.extend(mail.questions);
+        !mail.stop
+    }
+
+    /// Reads the kernel's tables if an audit is due, if they are suspect, or if somebody asks.
+    fn look_if_due(&mut self) {
+        let now = self.clock.time();
+        let asked = self.questions.iter().any(|Question::Report { look, .. }| *look == Look::Now);
+        self.suspect |= self.reconciler.take_suspect();
+        let due = self.next_audit <= now || asked || (self.suspect && self.next_dump <= now);
+        if !due {
+            return;
+        }
+        self.reconciler.begin_dump();
+        let reconciler = &mut self.reconciler;
+        match self.requests.dump(&mut |observation| reconciler.observe(observation)) {
+            Ok(()) => {
+                self.reconciler.end_dump();
+                self.suspect = false;
+                self.checked = self.clock.time();
+            }
+            Err(error) => {
+                tracing::error!("cannot read the kernel's tables: {error}");
+                self.reconciler.abandon_dump();
+            }
+        }
+        self.look_for_others();
+        let now = self.clock.time();
+        self.next_dump = now + DUMP_PAUSE;
+        self.next_audit = now + self.settings.audit_interval;
+        // What the monitor heard meanwhile is newer than what the dump began with.
+        self.listen();
+    }
+
+    /// Another EVPN daemon may own what looks like ours: nothing is swept beside it.
+    fn look_for_others(&mut self) {
+        let listening = others::listening().unwrap_or_default();
+        let writes = self.others.take().map(|name| format!("{name} writes EVPN entries here"));
+        let found = listening.into_iter().chain(writes).next();
+        if found == self.held {
+            return;
+        }
+        match &found {
+            Some(other) => tracing::warn!(
+                "another EVPN daemon is at work in this network namespace ({other}): nothing is swept \
+                 until it is gone; let one of the two serve it (FRR: systemctl disable --now frr)"
+            ),
+            None => tracing::info!("no other EVPN daemon is at work here any more"),
+        }
+        self.held.clone_from(&found);
+        self.reconciler.hold_sweep(found);
+    }
+
+    fn answer(&mut self) {
+        for Question::Report { limit, answer, .. } in std::mem::take(&mut self.questions) {
+            let report = DataplaneReport {
+                checked_ago: self.clock.time().saturating_since(self.checked),
+                differences: self.reconciler.differences(limit),
+                counters: *self.reconciler.counters(),
+                summary: self.reconciler.summary(),
+                mode: self.reconciler.mode(),
+                held: self.held.clone(),
+            };
+            // Whoever asked may have given up.
+            drop(answer.send(report));
+        }
+    }
+
+    /// Tells the engine what has changed; false once it has ended.
+    fn tell_news(&mut self) -> bool {
+        if !self.reconciler.has_news() {
+            return true;
+        }
+        let (number, events) = self.reconciler.take_news(NEWS_MAX);
+        self.manage_vxlans(&events);
+        self.engine.kernel(number, events)
+    }
+
+    /// VXLAN devices with a VNI are what the configuration can give us.
+    fn manage_vxlans(&mut self, events: &[KernelEvent]) {
+        for event in events {
+            let KernelEvent::Links(links) = event else { continue };
+            let ours = |kind: &LinkKind| matches!(kind, LinkKind::Vxlan(v) if v.vni.is_some());
+            let devices: Vec<_> =
+                links.iter().filter(|l| ours(&l.kind)).map(|l| l.index).collect();
+            self.reconciler.manage(&devices);
+        }
+    }
+
+    fn write(&mut self) {
+        let now = self.clock.time();
+        self.ops.clear();
+        self.reconciler.plan(now, PLAN_MAX, &mut self.ops);
+        if self.ops.is_empty() {
+            return;
+        }
+        self.requests.execute(&self.ops, &mut self.results);
+        for (op, result) in self.ops.iter().zip(self.results.drain(..)) {
+            if let Err(failure) = &result {
+                tracing::debug!("{op:?}: {failure:?}");
+            }
+            self.reconciler.done(op, result, now);
+        }
+        // News that the writes caused are to be observed before the next plan.
+        self.listen();
+    }
+
+    fn until_next(&self, now: Time) -> Option<Duration> {
+        let dump = self.suspect.then_some(self.next_dump);
+        let deadlines = [Some(self.next_audit), dump, self.reconciler.next_deadline()];
+        let next = deadlines.into_iter().flatten().min();
+        next.map(|time| time.saturating_since(now))
+    }
+}

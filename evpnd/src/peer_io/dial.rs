@@ -1,0 +1,60 @@
+//! Dialling a neighbour.
+
+use super::transport_error;
+use evpn_proto::bgp::session::TransportError;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// Where a neighbour is and how to reach it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Target {
+    /// Its address and port.
+    pub(crate) address: SocketAddr,
+    /// The address to dial from.
+    pub(crate) source: Option<IpAddr>,
+    /// Hops that our packets may take.
+    pub(crate) ttl: Option<u8>,
+}
+
+pub(super) async fn dial(
+    target: &Target,
+) -> Result<(TcpStream, SocketAddr, SocketAddr), TransportError> {
+    let socket = socket(target).map_err(|e| TransportError::Other(e.to_string()))?;
+    if let Some(source) = target.source {
+        socket.bind(SocketAddr::new(source, 0)).map_err(|e| bind_error(source, &e))?;
+    }
+    let connected = socket.connect(target.address).await;
+    let stream = connected.map_err(|e| transport_error(&e))?;
+    let ends = stream.local_addr().and_then(|local| Ok((local, stream.peer_addr()?)));
+    let (local, remote) = ends.map_err(|e| transport_error(&e))?;
+    Ok((stream, local, remote))
+}
+
+fn socket(target: &Target) -> io::Result<TcpSocket> {
+    let domain = Domain::for_address(target.address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    set_ttl(&socket, target.address.ip(), target.ttl)?;
+    Ok(TcpSocket::from_std_stream(socket.into()))
+}
+
+pub(super) fn set_ttl(socket: &Socket, address: IpAddr, ttl: Option<u8>) -> io::Result<()> {
+    match (address, ttl) {
+        (_, None) => Ok(()),
+        (IpAddr::V4(_), Some(ttl)) => socket.set_ttl_v4(ttl.into()),
+        (IpAddr::V6(_), Some(ttl)) => socket.set_unicast_hops_v6(ttl.into()),
+    }
+}
+
+fn bind_error(source: IpAddr, error: &io::Error) -> TransportError {
+    TransportError::Other(match error.kind() {
+        io::ErrorKind::AddrNotAvailable => format!(
+            "update-source {source} is not an address of this machine: correct it in [[neighbor]], \
+             or add the address (ip address add)"
+        ),
+        _ => format!("cannot dial from {source}: {error}"),
+    })
+}

@@ -1,0 +1,249 @@
+//! Sockets of neighbours: listening, dialling, and two tasks for each connection.
+//!
+//! ```text
+//!  listener ──Accepted──► engine ──Adopted/Refused──┐
+//!  engine ──Connect──► dial task ──Connected──► engine
+//!                                                   ▼
+//!  socket ─► reader: frame, decode, stamp ─(permit for the octets)─► engine
+//!  engine ─► writer: octets, and keepalives under the lease ─► socket ─Written─► engine
+//! ```
+//!
+//! - A reader holds at most [`PEER_READ_OCTETS_MAX`] octets that the engine has not dealt with; then
+//!   it stops reading, and TCP slows the neighbour down.
+//! - After an OPEN a reader waits until the engine says how to read on.
+//! - A writer's queue holds at most [`WRITER_QUEUE_MAX`] pieces; the engine's window keeps it far
+//!   below, and a connection that overflows it is closed.
+//!
+//! **A task owns a socket and nothing else; what a message means is decided in the engine.**
+
+mod dial;
+mod listen;
+mod reader;
+mod writer;
+
+pub(crate) use dial::Target;
+pub(crate) use listen::{Listener, ListenerState};
+
+use crate::clock::Clock;
+use crate::engine_io::EngineHandle;
+use bytes::Bytes;
+use evpn_engine::{Input, Output};
+use evpn_proto::bgp::session::{ConnectionId, TransportError};
+use evpn_proto::bgp::wire::DecodeContext;
+use evpn_proto::types::Time;
+use evpn_rib::PeerIdx;
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+/// Octets of a neighbour that may wait for the engine.
+pub(crate) const PEER_READ_OCTETS_MAX: usize = 1 << 20;
+/// Pieces that may wait for a socket.
+pub(crate) const WRITER_QUEUE_MAX: usize = 8192;
+/// How long connections may take to end with the daemon.
+pub(crate) const PARTING: Duration = Duration::from_millis(200);
+/// How long a closed connection may take to send what it was given.
+pub(crate) const LINGER: Duration = Duration::from_secs(2);
+
+/// What a writer is told.
+pub(crate) enum ToWriter {
+    Send(Bytes),
+    Lease { interval: Duration, until: Time },
+    Close,
+}
+
+struct Connection {
+    writer: mpsc::Sender<ToWriter>,
+    context: Option<oneshot::Sender<DecodeContext>>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+type Key = (PeerIdx, ConnectionId);
+
+/// Connections that were accepted and wait for the engine's word.
+pub(crate) type Accepted = Arc<Mutex<HashMap<u64, TcpStream>>>;
+
+/// The engine's way to its neighbours. Never blocks.
+pub(crate) struct ToPeers {
+    runtime: tokio::runtime::Handle,
+    engine: EngineHandle,
+    clock: Clock,
+    accepted: Accepted,
+    targets: Arc<Mutex<Vec<Target>>>,
+    dials: HashMap<Key, JoinHandle<()>>,
+    dialled: Arc<Mutex<HashMap<Key, TcpStream>>>,
+    connections: HashMap<Key, Connection>,
+}
+
+/// What tasks need to talk to the engine.
+#[derive(Clone)]
+pub(crate) struct Link {
+    pub(crate) engine: EngineHandle,
+    pub(crate) clock: Clock,
+    pub(crate) peer: PeerIdx,
+    pub(crate) connection: ConnectionId,
+}
+
+impl Link {
+    pub(crate) async fn closed(&self, error: TransportError) {
+        let (peer, connection) = (self.peer, self.connection);
+        self.engine.input(Input::Closed { peer, connection, error }).await;
+    }
+}
+
+impl ToPeers {
+    pub(crate) fn new(
+        runtime: tokio::runtime::Handle,
+        engine: EngineHandle,
+        clock: Clock,
+        accepted: Accepted,
+        targets: Arc<Mutex<Vec<Target>>>,
+    ) -> Self {
+        Self {
+            runtime,
+            engine,
+            clock,
+            accepted,
+            targets,
+            dials: HashMap::new(),
+            dialled: Arc::default(),
+            connections: HashMap::new(),
+        }
+    }
+
+    /// Carries out what the engine wants of a neighbour.
+    pub(crate) fn output(&mut self, output: Output) {
+        match output {
+            Output::Connect { peer, connection } => self.dial(peer, connection),
+            Output::Adopted { serial, peer, connection } => {
+                let stream = lock(&self.accepted).remove(&serial);
+                if let Some(stream) = stream {
+                    self.start((peer, connection), stream);
+                }
+            }
+            Output::Refused { serial } => drop(lock(&self.accepted).remove(&serial)),
+            Output::Send { peer, connection, octets } => {
+                self.tell((peer, connection), ToWriter::Send(octets));
+            }
+            Output::Lease { peer, connection, interval, until } => {
+                self.tell((peer, connection), ToWriter::Lease { interval, until });
+            }
+            Output::Negotiated { peer, connection, context } => {
+                let found = self.connections.get_mut(&(peer, connection));
+                if let Some(sender) = found.and_then(|c| c.context.take()) {
+                    // A reader that is gone has reported its end itself.
+                    drop(sender.send(context));
+                }
+            }
+            Output::Close { peer, connection } => self.close((peer, connection)),
+            Output::Dataplane(_)
+            | Output::Command(_)
+            | Output::Mode(_)
+            | Output::Persist(_)
+            | Output::Event(_) => {}
+        }
+    }
+
+    fn dial(&mut self, peer: PeerIdx, connection: ConnectionId) {
+        let target = lock(&self.targets).get(usize::from(peer.0)).cloned();
+        let Some(target) = target else { return };
+        let link = self.link((peer, connection));
+        let dialled = Arc::clone(&self.dialled);
+        let task = self.runtime.spawn(async move {
+            match dial::dial(&target).await {
+                Ok((stream, local, remote)) => {
+                    lock(&dialled).insert((peer, connection), stream);
+                    let input = Input::Connected { peer, connection, local, remote };
+                    link.engine.input(input).await;
+                }
+                Err(error) => {
+                    link.engine.input(Input::ConnectFailed { peer, connection, error }).await;
+                }
+            }
+        });
+        self.dials.insert((peer, connection), task);
+    }
+
+    fn link(&self, (peer, connection): Key) -> Link {
+        Link { engine: self.engine.clone(), clock: self.clock, peer, connection }
+    }
+
+    fn tell(&mut self, key: Key, message: ToWriter) {
+        self.dials.remove(&key);
+        // The first word on a dialled connection brings its tasks to life.
+        let dialled = lock(&self.dialled).remove(&key);
+        if let Some(stream) = dialled {
+            self.start(key, stream);
+        }
+        let Some(connection) = self.connections.get(&key) else { return };
+        if connection.writer.try_send(message).is_err() {
+            self.abandon(key);
+        }
+    }
+
+    fn start(&mut self, key: Key, stream: TcpStream) {
+        let (read, write) = stream.into_split();
+        let (writer, queue) = mpsc::channel(WRITER_QUEUE_MAX);
+        let (context, context_known) = oneshot::channel();
+        let budget = Arc::new(Semaphore::new(PEER_READ_OCTETS_MAX));
+        let reading = reader::run(read, self.link(key), budget, context_known);
+        let writing = writer::run(write, self.link(key), queue);
+        let tasks = [self.runtime.spawn(reading), self.runtime.spawn(writing)];
+        self.connections.insert(key, Connection { writer, context: Some(context), tasks });
+    }
+
+    fn close(&mut self, key: Key) {
+        if let Some(dial) = self.dials.remove(&key) {
+            dial.abort();
+        }
+        lock(&self.dialled).remove(&key);
+        let Some(connection) = self.connections.remove(&key) else { return };
+        let [reading, writing] = &connection.tasks;
+        reading.abort();
+        if connection.writer.try_send(ToWriter::Close).is_err() {
+            writing.abort();
+        }
+    }
+
+    /// The neighbour does not take what it is sent, or its task is gone.
+    fn abandon(&mut self, key: Key) {
+        let Some(connection) = self.connections.remove(&key) else { return };
+        for task in &connection.tasks {
+            task.abort();
+        }
+        let link = self.link(key);
+        let error = TransportError::Other("the connection takes no more octets".to_owned());
+        self.runtime.spawn(async move { link.closed(error).await });
+    }
+
+    /// Ends every connection once what was sent has left.
+    pub(crate) fn stop(&mut self) {
+        let keys: Vec<Key> = self.connections.keys().copied().collect();
+        for key in keys {
+            self.close(key);
+        }
+    }
+}
+
+/// A lock whose holder panicked still holds what it held: nothing is left half done under these.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A socket's error in the session's words.
+pub(crate) fn transport_error(error: &io::Error) -> TransportError {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => TransportError::Refused,
+        io::ErrorKind::TimedOut => TransportError::TimedOut,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            TransportError::Unreachable
+        }
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => TransportError::Reset,
+        io::ErrorKind::UnexpectedEof => TransportError::Closed,
+        _ => TransportError::Other(error.to_string()),
+    }
+}

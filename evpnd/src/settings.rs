@@ -1,0 +1,237 @@
+//! From the configuration to the engine's settings, with what the text leaves open derived from the
+//! kernel's devices.
+//!
+//! **Nothing is decided here that is not in the configuration or told to the operator as derived.**
+
+use crate::disk::Boot;
+use crate::peer_io::Target;
+use evpn_config::{AutoRouteTarget, Config, Derived, PeerAs, RdChoice, Redistribute, RtChoice};
+use evpn_dataplane::facts::{Link, LinkKind};
+use evpn_energy::plausibility::Gates;
+use evpn_energy::policy::{Pace, Staleness, Thresholds};
+use evpn_energy::{Guards, Levers, Permille, Policy, Share};
+use evpn_engine::settings::{
+    AllVnis, AnnouncedPrefix, EnergySettings, Multipath, NeighborSettings, RouteTargetForm,
+    Settings, Targets, VniSettings, VrfSettings,
+};
+use evpn_proto::bgp::message::Family;
+use evpn_proto::bgp::session::{self, GracefulRestartConfig, Mode, SessionConfig};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// The engine's settings and what was derived for them.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    pub(crate) settings: Settings,
+    pub(crate) targets: Vec<Target>,
+    pub(crate) derived: Vec<Derived>,
+}
+
+/// Resolves a configuration.
+///
+/// # Errors
+/// What cannot be derived, with the key that would say it.
+pub(crate) fn resolve(config: &Config, links: &[Link], boot: Boot) -> Result<Resolved, String> {
+    let mut derived = Vec::new();
+    let router_id = router_id(config, links, &mut derived)?;
+    let energy = energy(config, &mut derived);
+    let settings = Settings {
+        asn: config.router.asn,
+        router_id,
+        vtep: config.router.vtep,
+        neighbors: config.neighbors.iter().map(|n| neighbor(config, n, router_id, boot)).collect(),
+        all_vnis: if config.evpn.advertise_all_vni { AllVnis::Served } else { AllVnis::NamedOnly },
+        vnis: config.vnis.iter().map(|v| (v.vni, vni(v))).collect(),
+        route_target_form: match config.evpn.route_target {
+            AutoRouteTarget::Auto => RouteTargetForm::AsVni,
+            AutoRouteTarget::Rfc8365 => RouteTargetForm::Rfc8365,
+        },
+        vrfs: config.vrfs.iter().map(vrf).collect(),
+        multipath: Multipath {
+            max_paths: config.multipath.max_paths.into(),
+            buckets: config.multipath.buckets,
+        },
+        sweep_delay: config.router.sweep_delay,
+        stale_time: config.router.stale_time,
+        energy: Some(energy),
+    };
+    let targets = config.neighbors.iter().map(|n| target(config, n)).collect();
+    Ok(Resolved { settings, targets, derived })
+}
+
+/// The configured router id, or the lowest VTEP address of IPv4, or the lowest address that is
+/// neither loopback nor link-local.
+fn router_id(
+    config: &Config,
+    links: &[Link],
+    derived: &mut Vec<Derived>,
+) -> Result<Ipv4Addr, String> {
+    if let Some(id) = config.router.id {
+        return Ok(id);
+    }
+    let v4 = |address: IpAddr| match address {
+        IpAddr::V4(v4) => Some(v4),
+        IpAddr::V6(_) => None,
+    };
+    let of_devices = links.iter().filter_map(|link| match &link.kind {
+        LinkKind::Vxlan(vxlan) => Some((v4(vxlan.local?)?, link.name.clone())),
+        _ => None,
+    });
+    let of_links = links.iter().flat_map(|link| {
+        let addresses = link.addresses.iter().filter_map(|net| v4(net.addr()));
+        addresses.map(|a| (a, link.name.clone()))
+    });
+    let usable =
+        |(a, _): &(Ipv4Addr, String)| !a.is_unspecified() && !a.is_loopback() && !a.is_link_local();
+    let (id, from) = match config.router.vtep.and_then(v4) {
+        Some(vtep) => (vtep, "router.vtep".to_owned()),
+        None => match of_devices.filter(usable).min() {
+            Some((id, name)) => (id, format!("the local address of {name}")),
+            None => match of_links.filter(usable).min() {
+                Some((id, name)) => (id, format!("the lowest IPv4 address, on {name}")),
+                None => {
+                    return Err("no router id: no VXLAN device and no interface has an IPv4 \
+                                address to take it from; add id = \"A.B.C.D\" to [router]"
+                        .to_owned());
+                }
+            },
+        },
+    };
+    derived.push(Derived { key: "router.id".to_owned(), value: format!("\"{id}\""), from });
+    Ok(id)
+}
+
+fn neighbor(
+    config: &Config,
+    neighbor: &evpn_config::Neighbor,
+    router_id: Ipv4Addr,
+    boot: Boot,
+) -> NeighborSettings {
+    let own = config.router.asn;
+    let peer_as = match neighbor.asn {
+        PeerAs::Number(asn) => session::PeerAs::Exactly(asn),
+        PeerAs::Internal => session::PeerAs::Internal,
+        PeerAs::External => session::PeerAs::External,
+    };
+    let mut session = SessionConfig::new(own, peer_as, router_id);
+    session.description = neighbor.description.clone().unwrap_or_default();
+    session.hold_time = neighbor.hold;
+    session.keepalive_time = neighbor.keepalive;
+    session.connect_retry = neighbor.connect_retry;
+    session.mode = if neighbor.passive { Mode::Passive } else { Mode::Active };
+    session.graceful_restart = config.router.graceful_restart.then(|| GracefulRestartConfig {
+        restart_time: config.router.restart_time,
+        restarting: boot == Boot::Same,
+        // In the same boot the kernel still holds what it held.
+        preserved: if boot == Boot::Same { vec![Family::EVPN] } else { Vec::new() },
+    });
+    NeighborSettings {
+        address: neighbor.address,
+        session,
+        shutdown: neighbor.shutdown,
+        multihop: neighbor.multihop > 1 || neighbor.is_internal(own),
+    }
+}
+
+/// RFC 4271 leaves it to the implementation: toward another AS packets live one hop unless
+/// `multihop` says more, as every other speaker does.
+fn target(config: &Config, neighbor: &evpn_config::Neighbor) -> Target {
+    let internal = neighbor.is_internal(config.router.asn);
+    Target {
+        address: SocketAddr::new(neighbor.address, neighbor.port),
+        source: neighbor.update_source,
+        ttl: (!internal).then_some(neighbor.multihop),
+    }
+}
+
+fn targets(choices: &[RtChoice]) -> Targets {
+    let explicit = choices.iter().filter_map(|choice| match choice {
+        RtChoice::Auto => None,
+        RtChoice::Fixed(target) => Some(*target),
+    });
+    Targets { auto: choices.contains(&RtChoice::Auto), explicit: explicit.collect() }
+}
+
+const fn rd(choice: RdChoice) -> Option<evpn_proto::types::Rd> {
+    match choice {
+        RdChoice::Auto => None,
+        RdChoice::Fixed(rd) => Some(rd),
+    }
+}
+
+fn vni(vni: &evpn_config::VniConfig) -> VniSettings {
+    VniSettings {
+        enabled: vni.enabled,
+        rd: rd(vni.rd),
+        import: targets(&vni.import),
+        export: targets(&vni.export),
+    }
+}
+
+fn vrf(vrf: &evpn_config::Vrf) -> VrfSettings {
+    let prefixes = vrf
+        .prefixes
+        .iter()
+        .map(|p| AnnouncedPrefix { prefix: p.prefix, drain_time: p.drain_time.get() });
+    VrfSettings {
+        name: vrf.name.clone(),
+        l3vni: vrf.l3vni,
+        table: vrf.table,
+        prefixes: prefixes.collect(),
+        redistribute_connected: vrf.redistribute.contains(&Redistribute::Connected),
+        drain_time: vrf.drain_time.get(),
+        rd: rd(vrf.rd),
+        import: targets(&vrf.import),
+        export: targets(&vrf.export),
+    }
+}
+
+fn energy(config: &Config, derived: &mut Vec<Derived>) -> EnergySettings {
+    let energy = &config.energy;
+    let percent = |value: u8| Permille::percent(value.into());
+    let site = energy.site.clone().unwrap_or_else(|| {
+        let host = host_name();
+        let value = format!("\"{host}\"");
+        let from = "the host name".to_owned();
+        derived.push(Derived { key: "energy.site".to_owned(), value, from });
+        host
+    });
+    let share = |value: u8| Share::from(percent(value));
+    EnergySettings {
+        site,
+        capacity_bits: energy.capacity.bits_per_second(),
+        policy: Policy {
+            thresholds: Thresholds {
+                prefer_less: percent(energy.thresholds.prefer_less),
+                avoid: percent(energy.thresholds.avoid),
+                drained: percent(energy.thresholds.drained),
+            },
+            pace: Pace {
+                recovery: percent(energy.hysteresis),
+                dwell: energy.dwell,
+                confirm: energy.confirm,
+                max_changes_per_day: energy.max_changes_per_day,
+            },
+            stale: Staleness { after: energy.stale_after, hold: energy.stale_hold },
+            guards: Guards { stale_feed_never_drains: energy.guards.stale },
+            dry_run: energy.dry_run,
+        },
+        levers: Levers {
+            prefer_less: share(energy.weights.prefer_less),
+            avoid: share(energy.weights.avoid),
+            drained_local_pref: energy.drained_local_preference,
+            ..Levers::default()
+        },
+        plausibility: Gates {
+            enforce: energy.guards.plausibility,
+            max_change_per_minute: percent(energy.max_change_per_minute),
+            max_age: energy.stale_after,
+            ..Gates::default()
+        },
+    }
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "site".to_owned() } else { name.to_owned() }
+}
