@@ -5,12 +5,14 @@
 //!  engine ◄──news── │ and actual          │ ◄─────── monitor socket  ◄── kernel
 //! ```
 //!
-//! The engine never waits for this thread: its mail is a list that grows by what it says and is
-//! taken as a whole. This thread may wait for the engine when it tells news. **So nobody waits in a
-//! circle.**
+//! The engine never waits for this thread: its mail is a list that is taken as a whole, and that
+//! forgets what was overtaken once it is longer than [`MAIL_MIN`], so that it holds at most twice
+//! what there are objects. This thread may wait for the engine when it tells news. **So nobody
+//! waits in a circle.**
 //!
-//! An overrun of the monitor makes everything suspect: the tables are read again, at most once every
-//! [`DUMP_PAUSE`], and compared.
+//! An overrun of the monitor makes everything suspect: the tables are read again and compared, at
+//! most once every [`DUMP_PAUSE`], and never for more than a tenth of the time. Our own writes do
+//! not overrun it: a plan is small enough for the monitor's buffer, and is followed by a look at it.
 
 use crate::backend::{Dataplane, DataplaneReport, Pending};
 use crate::clock::Clock;
@@ -24,6 +26,8 @@ use evpn_netlink::others::{self, Writes};
 use evpn_netlink::wait::Waker;
 use evpn_netlink::{Monitor, Requests};
 use evpn_proto::types::Time;
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use thiserror::Error;
@@ -31,14 +35,24 @@ use tokio::sync::oneshot;
 
 /// Writes between two looks at the monitor and the mail.
 const PLAN_MAX: usize = 1024;
+/// And where the monitor's buffer is tiny: overruns are healed, at a price.
+const PLAN_MIN: usize = 16;
+/// Octets of the monitor's buffer that the news of one write take: two messages of 768, of which
+/// the kernel grants twice what was asked for, and as much again for the news of others.
+const NEWS_OF_A_WRITE: usize = 1536;
+/// Changes that may wait before those that were overtaken are forgotten.
+const MAIL_MIN: usize = 1 << 16;
 /// News told to the engine at a time.
 const NEWS_MAX: usize = 1024;
 /// The least time between two dumps that overruns ask for.
 const DUMP_PAUSE: Duration = Duration::from_millis(500);
+/// And how many times as long as the last dump took: the kernel walks its tables again for every
+/// piece of one, which is quadratic, 2 s for 100,000 entries in one bridge.
+const DUMP_REST: u32 = 10;
+/// The least time between two warnings about writes that fail.
+const WARNING_PAUSE: Duration = Duration::from_secs(10);
 /// How long to wait after a failure to read the kernel.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
-/// Seed of the hash tables' order, which nobody sees.
-const SEED: u64 = 0;
 
 /// What the dataplane is started with.
 #[derive(Clone, Debug)]
@@ -88,12 +102,29 @@ enum Question {
 
 #[derive(Default)]
 struct Mail {
-    changes: Vec<(u64, Vec<Change>)>,
+    /// Each with the number of the last news that the engine had taken in.
+    changes: Vec<(u64, Change)>,
+    /// How long the list was after it was last tidied.
+    tidied: usize,
     commands: Vec<Command>,
     mode: Option<Mode>,
     audit_interval: Option<Duration>,
     questions: Vec<Question>,
     stop: bool,
+}
+
+impl Mail {
+    fn change(&mut self, heard: u64, changes: Vec<Change>) {
+        self.changes.extend(changes.into_iter().map(|change| (heard, change)));
+        if self.changes.len() > MAIL_MIN.max(2 * self.tidied) {
+            // The last word on each object, in the order in which they were said.
+            let mut seen = HashSet::with_capacity(self.changes.len());
+            self.changes.reverse();
+            self.changes.retain(|(_, change)| seen.insert(change.key()));
+            self.changes.reverse();
+            self.tidied = self.changes.len();
+        }
+    }
 }
 
 /// The way to the dataplane.
@@ -112,7 +143,7 @@ impl Handle {
     /// The kernel is to hold this. `heard` is the number of the last news that the engine had taken
     /// in.
     pub(crate) fn changes(&self, heard: u64, changes: Vec<Change>) {
-        self.post(|mail| mail.changes.push((heard, changes)));
+        self.post(|mail| mail.change(heard, changes));
     }
 
     /// To be done once.
@@ -174,13 +205,15 @@ pub(crate) fn spawn(settings: Settings, engine: EngineHandle) -> Result<Handle, 
             small.asked
         );
     }
+    let granted = small.map_or(buffer, |small| small.got);
     let waker = Waker::new()?;
     let mail = Arc::new(Mutex::new(Mail::default()));
     let handle = Handle { mail: Arc::clone(&mail), waker: waker.clone() };
     let reconciler = ReconcilerSettings { protocol: settings.protocol, ..Default::default() };
     let clock = Clock::start();
     let thread = Thread {
-        reconciler: Reconciler::new(reconciler, SEED),
+        // Remote hosts choose keys of its tables: they must not know how these are hashed.
+        reconciler: Reconciler::new(reconciler, RandomState::new().hash_one(0)),
         requests,
         monitor,
         waker,
@@ -189,6 +222,9 @@ pub(crate) fn spawn(settings: Settings, engine: EngineHandle) -> Result<Handle, 
         clock,
         others: Writes::default(),
         held: None,
+        plan_max: (granted / NEWS_OF_A_WRITE).clamp(PLAN_MIN, PLAN_MAX),
+        failed: 0,
+        next_warning: clock.time(),
         suspect: true,
         checked: clock.time(),
         next_dump: clock.time(),
@@ -212,6 +248,10 @@ struct Thread {
     clock: Clock,
     others: Writes,
     held: Option<String>,
+    plan_max: usize,
+    /// Writes that failed and that nobody was warned of.
+    failed: u64,
+    next_warning: Time,
     /// What is believed may be wrong; a dump will tell.
     suspect: bool,
     /// When the kernel was last read in full.
@@ -249,11 +289,15 @@ impl Thread {
 
     /// Reads the monitor; true if there is more than one look takes.
     fn listen(&mut self) -> bool {
+        self.reconciler.tick(self.clock.time());
         let (reconciler, others) = (&mut self.reconciler, &mut self.others);
         let heard = self.monitor.read(&mut |observation| {
             others.notice(&observation);
             reconciler.observe(observation);
         });
+        if self.others.any() {
+            self.look_for_others();
+        }
         match heard {
             Ok(heard) => {
                 self.suspect |= heard.overrun;
@@ -271,15 +315,16 @@ impl Thread {
     /// Takes what the engine and the API say; false when it is time to end.
     fn take_mail(&mut self) -> bool {
         let mail = std::mem::take(&mut *lock(&self.mail));
-        for (heard, changes) in mail.changes {
-            for change in changes {
-                self.reconciler.want(change, heard);
-            }
+        for (heard, change) in mail.changes {
+            self.reconciler.want(change, heard);
         }
         for command in mail.commands {
             self.reconciler.command(command);
         }
         if let Some(mode) = mail.mode.filter(|_| self.settings.write == Writing::Program) {
+            if mode >= Mode::Sweep {
+                self.look_for_others();
+            }
             self.reconciler.set_mode(mode);
         }
         if let Some(interval) = mail.audit_interval {
@@ -299,6 +344,7 @@ impl Thread {
         if !due {
             return;
         }
+        let begun = now;
         self.reconciler.begin_dump();
         let reconciler = &mut self.reconciler;
         match self.requests.dump(&mut |observation| reconciler.observe(observation)) {
@@ -314,7 +360,8 @@ impl Thread {
         }
         self.look_for_others();
         let now = self.clock.time();
-        self.next_dump = now + DUMP_PAUSE;
+        let rest = now.saturating_since(begun).saturating_mul(DUMP_REST);
+        self.next_dump = now + rest.max(DUMP_PAUSE);
         self.next_audit = now + self.settings.audit_interval;
         // What the monitor heard meanwhile is newer than what the dump began with.
         self.listen();
@@ -369,8 +416,7 @@ impl Thread {
         for event in events {
             let KernelEvent::Links(links) = event else { continue };
             let ours = |kind: &LinkKind| matches!(kind, LinkKind::Vxlan(v) if v.vni.is_some());
-            let devices: Vec<_> =
-                links.iter().filter(|l| ours(&l.kind)).map(|l| l.index).collect();
+            let devices: Vec<_> = links.iter().filter(|l| ours(&l.kind)).map(|l| l.index).collect();
             self.reconciler.manage(&devices);
         }
     }
@@ -378,14 +424,20 @@ impl Thread {
     fn write(&mut self) {
         let now = self.clock.time();
         self.ops.clear();
-        self.reconciler.plan(now, PLAN_MAX, &mut self.ops);
+        self.reconciler.plan(now, self.plan_max, &mut self.ops);
         if self.ops.is_empty() {
             return;
         }
         self.requests.execute(&self.ops, &mut self.results);
         for (op, result) in self.ops.iter().zip(self.results.drain(..)) {
             if let Err(failure) = &result {
-                tracing::debug!("{op:?}: {failure:?}");
+                tracing::debug!("{op:?}: {failure}");
+                self.failed += 1;
+                if self.next_warning <= now {
+                    self.next_warning = now + WARNING_PAUSE;
+                    let failed = std::mem::take(&mut self.failed);
+                    tracing::warn!(failed, "a write to the kernel failed: {op:?}: {failure}");
+                }
             }
             self.reconciler.done(op, result, now);
         }
@@ -398,5 +450,47 @@ impl Thread {
         let deadlines = [Some(self.next_audit), dump, self.reconciler.next_deadline()];
         let next = deadlines.into_iter().flatten().min();
         next.map(|time| time.saturating_since(now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use evpn_dataplane::object::{FdbEntry, FdbKey, FdbTarget, IfIndex};
+    use evpn_proto::types::MacAddr;
+    use std::net::IpAddr;
+
+    fn fdb(host: u32, vtep: u8) -> Change {
+        let [a, b, c, d] = host.to_be_bytes();
+        let key = FdbKey { device: IfIndex(1), mac: MacAddr([2, 0, a, b, c, d]) };
+        let to = FdbTarget::Vtep(IpAddr::from([10, 0, 0, vtep]));
+        Change::Fdb(key, Some(FdbEntry { to, sticky: false }))
+    }
+
+    #[test]
+    fn mail_that_nobody_takes_holds_the_last_word_on_each_object_and_no_more() {
+        let mut mail = Mail::default();
+        for round in 0..=200u8 {
+            mail.change(u64::from(round), (0..1000).map(|host| fdb(host, round)).collect());
+            assert!(mail.changes.len() <= MAIL_MIN);
+        }
+        let last: std::collections::HashMap<_, _> =
+            mail.changes.iter().map(|(heard, change)| (change.key(), (*heard, change))).collect();
+        assert_eq!(last.len(), 1000);
+        for host in 0..1000 {
+            let change = fdb(host, 200);
+            assert_eq!(last[&change.key()], (200, &change));
+        }
+    }
+
+    #[test]
+    fn mail_about_many_objects_is_kept_whole() {
+        let mut mail = Mail::default();
+        let objects = 3 * u32::try_from(MAIL_MIN).unwrap();
+        for host in 0..objects {
+            mail.change(1, vec![fdb(host, 1)]);
+        }
+        assert_eq!(mail.changes.len(), 3 * MAIL_MIN);
+        assert!(mail.changes.iter().zip(0..).all(|((_, change), host)| *change == fdb(host, 1)));
     }
 }

@@ -323,7 +323,7 @@ fn the_shells_keys_are_checked_before_anything_is_opened() {
     assert_refused(
         "[dataplane]\nprotocol = 186\nmode = \"programm\"\nreceive-buffer = \"1KiB\"",
         &[
-            "4:12: protocol is 186, which belongs to FRR's BGP; evpnd sweeps what carries its number: take a free one such as 196",
+            "4:12: protocol is 186, which belongs to FRR's BGP; evpnd sweeps what carries its number: take a free one such as 110",
             r#"5:8: mode is "programm"; it must be "program" or "dry-run"; did you mean "program"?"#,
             r#"6:18: receive-buffer is "1KiB"; it must be 64KiB to 1048576KiB; for example "16MiB", or an integer of octets"#,
         ],

@@ -32,6 +32,8 @@ pub enum Reason {
     NoDevice,
     /// Its nexthop is not there yet.
     NoNexthop,
+    /// Somebody else deleted it; it will be written again.
+    TakenAway,
     /// A write failed; see [`Difference::failure`].
     Failed,
 }
@@ -46,6 +48,7 @@ impl fmt::Display for Reason {
             Self::Foreign => "held by an entry that is not evpnd's; remove that to give way",
             Self::NoDevice => "the device is missing, down, or no port of a bridge",
             Self::NoNexthop => "its nexthop is not in the kernel",
+            Self::TakenAway => crate::taken::TAKEN_AWAY,
             Self::Failed => "the kernel refused",
         })
     }
@@ -161,6 +164,8 @@ impl Reconciler {
             Key::Fdb(key) => self.describe_fdb(key),
         };
         let failed = self.obstacles.get(&key).filter(|_| reason == Reason::Failed);
+        let taken = failed.is_some_and(|parked| &*parked.text == crate::taken::TAKEN_AWAY);
+        let (reason, failed) = if taken { (Reason::TakenAway, None) } else { (reason, failed) };
         let failure = failed.map(|Parked { until, class, errno, text, .. }| LastFailure {
             class: *class,
             errno: *errno,

@@ -39,5 +39,6 @@ mod outcome;
 mod plan;
 pub mod reconciler;
 mod table;
+pub mod taken;
 mod tracker;
 mod verdict;

@@ -168,6 +168,37 @@ pub enum Change {
     Route(RouteKey, Option<Route>),
 }
 
+/// Which object a [`Change`] is about: of two with the same, the later one counts.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ChangeKey {
+    /// A nexthop or group; both share their ids.
+    Nexthop(NexthopId),
+    /// An FDB entry.
+    Fdb(FdbKey),
+    /// A flood entry.
+    Flood(FloodKey),
+    /// A neighbour.
+    Neighbour(NeighbourKey),
+    /// A route.
+    Route(RouteKey),
+}
+
+impl Change {
+    /// Which object it is about.
+    pub const fn key(&self) -> ChangeKey {
+        match self {
+            Self::Nexthop(id, _)
+            | Self::Group(id, _)
+            | Self::FdbNexthop(id, _)
+            | Self::FdbGroup(id, _) => ChangeKey::Nexthop(*id),
+            Self::Fdb(key, _) => ChangeKey::Fdb(*key),
+            Self::Flood(key, _) => ChangeKey::Flood(*key),
+            Self::Neighbour(key, _) => ChangeKey::Neighbour(*key),
+            Self::Route(key, _) => ChangeKey::Route(*key),
+        }
+    }
+}
+
 /// Something to do once, that leaves no object of ours behind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Command {

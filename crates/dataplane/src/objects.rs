@@ -210,16 +210,19 @@ impl Reconciler {
         for key in fdb {
             self.set_bridge_half(key, None);
             self.set_vxlan_half(key, None);
+            self.give_back(Key::Fdb(key));
         }
         let flood: Vec<FloodKey> =
             self.flood.rows.keys().filter(|key| key.device == device).copied().collect();
         for key in flood {
             self.set_flood(key, None);
+            self.give_back(Key::Flood(key));
         }
         let neighbours: Vec<NeighbourKey> =
             self.neighbours.rows.keys().filter(|key| key.device == device).copied().collect();
         for key in neighbours {
             self.set_neighbour(key, None);
+            self.give_back(Key::Neighbour(key));
         }
     }
 

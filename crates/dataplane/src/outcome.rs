@@ -182,7 +182,7 @@ impl Reconciler {
         self.paused_until = Some(now + wait(self.pauses));
     }
 
-    fn park(&mut self, key: Key, failure: &Failure, until: impl Fn(Duration) -> Until) {
+    pub(crate) fn park(&mut self, key: Key, failure: &Failure, until: impl Fn(Duration) -> Until) {
         self.obstacles.park(key, failure, until);
         match key {
             Key::Nexthop(id) => {

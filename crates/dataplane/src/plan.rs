@@ -61,6 +61,7 @@ impl Reconciler {
     /// Appends at most about `limit` writes. Execute them in order, hand the results to
     /// [`Reconciler::done`], observe the news that they caused, and plan again until nothing comes.
     pub fn plan(&mut self, now: Time, limit: usize, ops: &mut Vec<Op>) {
+        self.tick(now);
         if self.mode == Mode::Adopt || !self.adopted {
             return;
         }

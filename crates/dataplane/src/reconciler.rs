@@ -163,6 +163,8 @@ pub struct Reconciler {
     pub(crate) managed: HashSet<IfIndex, FixedState>,
     pub(crate) sweep_hold: Option<String>,
     pub(crate) next_sweep: Time,
+    /// The moment that news are observed at, as far as it was told.
+    pub(crate) now: Time,
     pub(crate) paused_until: Option<Time>,
     pub(crate) pauses: u8,
     pub(crate) stage: Stage,
@@ -195,6 +197,7 @@ impl Reconciler {
             managed: HashSet::with_hasher(FixedState::with_seed(seed)),
             sweep_hold: None,
             next_sweep: Time::ZERO,
+            now: Time::ZERO,
             paused_until: None,
             pauses: 0,
             stage: Stage::Idle,
@@ -319,16 +322,44 @@ impl Reconciler {
     /// Takes what the kernel says.
     pub fn observe(&mut self, observation: Observation) {
         match observation {
-            Observation::BridgeMac(entry) => self.bridge_mac(&entry),
-            Observation::BridgeMacGone(entry) => self.bridge_mac_gone(&entry),
-            Observation::VxlanMac { key, to, state } => self.vxlan_mac(key, to, state),
-            Observation::VxlanMacGone(key) => self.set_vxlan_half(key, None),
-            Observation::Flood { key, external } => self.seen_flood(key, external),
-            Observation::FloodGone(key) => self.set_flood(key, None),
-            Observation::Neighbour(seen) => self.seen_neighbour(&seen),
+            Observation::BridgeMac(entry) => {
+                self.bridge_mac(&entry);
+                self.give_back(Key::Fdb(FdbKey { device: entry.port, mac: entry.mac }));
+            }
+            Observation::BridgeMacGone(entry) => {
+                let key = FdbKey { device: entry.port, mac: entry.mac };
+                let had = self.has_wanted_fdb(key, |have| have.bridge.is_some());
+                self.bridge_mac_gone(&entry);
+                self.taken_away_if(had, Key::Fdb(key), key.device);
+            }
+            Observation::VxlanMac { key, to, state } => {
+                self.vxlan_mac(key, to, state);
+                self.give_back(Key::Fdb(key));
+            }
+            Observation::VxlanMacGone(key) => {
+                let had = self.has_wanted_fdb(key, |have| have.vxlan.is_some());
+                self.set_vxlan_half(key, None);
+                self.taken_away_if(had, Key::Fdb(key), key.device);
+            }
+            Observation::Flood { key, external } => {
+                self.seen_flood(key, external);
+                self.give_back(Key::Flood(key));
+            }
+            Observation::FloodGone(key) => {
+                let had = self.flood.rows.get(&key).is_some_and(|row| row.is_wanted_and_there());
+                self.set_flood(key, None);
+                self.taken_away_if(had, Key::Flood(key), key.device);
+            }
+            Observation::Neighbour(seen) => {
+                self.seen_neighbour(&seen);
+                self.give_back(Key::Neighbour(seen.key));
+            }
             Observation::NeighbourGone(key) => {
+                let had =
+                    self.neighbours.rows.get(&key).is_some_and(|row| row.is_wanted_and_there());
                 self.tracker.neighbour_gone(key);
                 self.set_neighbour(key, None);
+                self.taken_away_if(had, Key::Neighbour(key), key.device);
             }
             Observation::Route(route) => self.seen_route(&route),
             Observation::RouteGone(route) => self.route_gone(&route),

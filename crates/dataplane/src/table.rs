@@ -55,6 +55,11 @@ pub(crate) struct Row<W, H> {
 
 impl<W, H> Row<W, H> {
     const EMPTY: Self = Self { want: None, have: None, marks: Marks(0) };
+
+    /// Wanted, and something of it is there.
+    pub(crate) const fn is_wanted_and_there(&self) -> bool {
+        self.want.is_some() && self.have.is_some()
+    }
 }
 
 /// All objects of one kind.

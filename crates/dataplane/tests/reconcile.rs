@@ -543,6 +543,19 @@ mod failures {
     }
 
     #[test]
+    fn what_somebody_else_deletes_is_apart_for_a_moment_and_then_back() {
+        let mut b = Bench::new(Mode::Steady);
+        let key = FdbKey { device: VXLAN, mac: mac(1) };
+        b.want(Change::Fdb(key, Some(FdbEntry { to: to(2), sticky: false })));
+        assert_eq!(b.run(), 1);
+        b.kernel.other_vxlan_delete(key);
+        assert_eq!(b.run(), 0, "not at once");
+        assert_eq!(b.r.differences(9).first[0].reason, Reason::TakenAway);
+        b.settle();
+        b.assert_no_difference();
+    }
+
+    #[test]
     fn a_wish_for_a_device_that_is_not_there_waits_for_it_without_an_error() {
         let mut b = Bench::new(Mode::Steady);
         let key = FdbKey { device: IfIndex(31), mac: mac(1) };

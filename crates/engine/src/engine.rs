@@ -12,17 +12,18 @@ use crate::peer::{Peer, Sender, export_to};
 use crate::restart::Restart;
 use crate::rib::Rib;
 use crate::settings::{EnergySettings, Settings};
-use crate::vrf::{Underlay, Vrf};
+use crate::underlay::{Underlaid, Underlay};
+use crate::vrf::Vrf;
 use evpn_dataplane::facts::{KernelEvent, Link};
 use evpn_dataplane::object::{Change, IfIndex, Mode};
 use evpn_energy::Snapshot;
 use evpn_proto::bgp::session;
-use evpn_proto::types::{MacAddr, Rd, Time, Vni};
+use evpn_proto::types::{MacAddr, Rd, RouteKey, Time, Vni};
 use evpn_rib::decision::Source;
 use evpn_rib::table::{DestId, PeerInfo, Which};
 use evpn_rib::{Map, PeerIdx};
 use ipnet::IpNet;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 /// Destinations that one [`Engine::run`] deals with at most.
@@ -73,12 +74,15 @@ pub struct Engine {
     pub(crate) index: ImportIndex,
     /// Where each route is imported.
     pub(crate) imports: Map<DestId, TargetSet>,
-    sequences: BTreeMap<Vni, BTreeMap<MacAddr, u32>>,
-    ids: Ids,
+    /// Routes to be imported again because the VNIs have changed.
+    pub(crate) reimports: Vec<DestId>,
+    pub(crate) sequences: BTreeMap<Vni, BTreeMap<MacAddr, u32>>,
+    pub(crate) ids: Ids,
     pub(crate) restart: Restart,
+    pub(crate) underlay: Underlay,
     pub(crate) energy: Option<Energy>,
-    changes: Vec<Change>,
-    outputs: VecDeque<Output>,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) outputs: VecDeque<Output>,
     start: Start,
     seed: u64,
 }
@@ -103,9 +107,11 @@ impl Engine {
             vrfs: BTreeMap::new(),
             index: ImportIndex::default(),
             imports: Map::default(),
+            reimports: Vec::new(),
             sequences,
             ids: Ids::default(),
             restart: Restart::new(),
+            underlay: Underlay::default(),
             energy,
             changes: Vec::new(),
             outputs: VecDeque::new(),
@@ -113,16 +119,18 @@ impl Engine {
             seed,
             settings,
         };
-        let local = PeerInfo {
-            source: Source::Local,
-            router_id: engine.settings.router_id,
-            address: engine.settings.router_id.into(),
-        };
-        engine.rib.table.set_peer(PeerIdx::LOCAL, local);
+        engine.tell_who_we_are();
         for neighbor in engine.settings.neighbors.clone() {
             engine.add_peer(neighbor);
         }
         engine
+    }
+
+    /// Tells the table whose our own routes are.
+    pub(crate) fn tell_who_we_are(&mut self) {
+        let router_id = self.settings.router_id;
+        let local = PeerInfo { source: Source::Local, router_id, address: router_id.into() };
+        self.rib.table.set_peer(PeerIdx::LOCAL, local);
     }
 
     pub(crate) fn add_peer(&mut self, neighbor: crate::settings::NeighborSettings) {
@@ -205,7 +213,7 @@ impl Engine {
         for event in events {
             match event {
                 KernelEvent::Links(links) => {
-                    self.fast_fallover(now, &links);
+                    self.follow_links(now, &links);
                     self.links = links;
                     self.refresh_fabric(now);
                 }
@@ -263,143 +271,6 @@ impl Engine {
         self.restart.mode() != Mode::Adopt
     }
 
-    /// Recomputes which VNIs there are and brings up or down those that differ.
-    pub(crate) fn refresh_fabric(&mut self, now: Now) {
-        let wanted = fabric(&self.settings, &self.links);
-        if wanted == self.fabric {
-            return;
-        }
-        self.tell_fabric(&wanted);
-        let before = std::mem::replace(&mut self.fabric, wanted);
-        let mut changed = false;
-        let vnis: Vec<Vni> = before.evis.keys().chain(self.fabric.evis.keys()).copied().collect();
-        for vni in vnis {
-            let state = |f: &Fabric| f.evis.get(&vni).and_then(|e| e.state.clone().ok());
-            if state(&before) != state(&self.fabric) {
-                changed |= self.replace_evi(vni, state(&self.fabric));
-            }
-        }
-        for place in 0..before.vrfs.len().max(self.fabric.vrfs.len()) {
-            let state = |f: &Fabric| f.vrfs.get(place).and_then(|e| e.state.clone().ok());
-            if state(&before) != state(&self.fabric) {
-                self.replace_vrf(place, state(&self.fabric));
-                changed = true;
-            }
-        }
-        if changed {
-            self.reimport();
-            self.originate_prefixes(now);
-        }
-    }
-
-    /// Takes every VNI down and up again: their settings have changed.
-    pub(crate) fn rebuild_fabric(&mut self, now: Now) {
-        let before = std::mem::take(&mut self.fabric);
-        for vni in before.evis.keys() {
-            self.replace_evi(*vni, None);
-        }
-        for place in 0..before.vrfs.len() {
-            self.replace_vrf(place, None);
-        }
-        self.refresh_fabric(now);
-    }
-
-    fn tell_fabric(&mut self, wanted: &Fabric) {
-        let every = |f: &Fabric| -> Vec<crate::fabric::Evi> {
-            f.evis.values().chain(&f.vrfs).cloned().collect()
-        };
-        let before = every(&self.fabric);
-        for evi in every(wanted) {
-            let was = before.iter().find(|b| b.vni == evi.vni);
-            let problems = |e: &crate::fabric::Evi| -> Vec<String> {
-                e.state.as_ref().err().into_iter().chain(&e.warnings).cloned().collect()
-            };
-            let known = was.map(problems).unwrap_or_default();
-            for problem in problems(&evi).into_iter().filter(|p| !known.contains(p)) {
-                self.outputs.push_back(Output::Event(Event::Vni(evi.vni, problem)));
-            }
-        }
-    }
-
-    fn replace_evi(&mut self, vni: Vni, devices: Option<crate::fabric::Devices>) -> bool {
-        if let Some(mut evi) = self.evis.remove(&vni) {
-            self.sequences.entry(vni).or_default().extend(evi.macs.sequences());
-            evi.tear_down(&mut self.rib, &mut self.changes);
-        }
-        let Some(devices) = devices else { return true };
-        let exception = self.settings.vnis.get(&vni).and_then(|v| v.rd);
-        let rd = exception.unwrap_or_else(|| self.automatic_rd(vni));
-        let sequences = self.sequences.get(&vni).cloned().unwrap_or_default();
-        let bridge = devices.bridge;
-        let mut evi = Evi::new(&self.settings, vni, devices, rd, sequences);
-        evi.originate_imet(&mut self.rib);
-        for (mac, origin) in self.hosts.macs_of(bridge) {
-            evi.local_mac(mac, origin);
-        }
-        for (address, mac) in self.hosts.neighbours_of(bridge) {
-            if announced(address) {
-                evi.macs.neighbour(address, mac);
-            }
-        }
-        self.evis.insert(vni, evi);
-        true
-    }
-
-    fn replace_vrf(&mut self, place: usize, devices: Option<crate::fabric::Devices>) {
-        if let Some(mut vrf) = self.vrfs.remove(&place) {
-            vrf.tear_down(&mut self.rib, &mut self.ids, &mut self.changes);
-        }
-        let Some(settings) = self.settings.vrfs.get(place) else { return };
-        if let Some(devices) = devices {
-            let rd = settings.rd.unwrap_or_else(|| self.automatic_rd(settings.l3vni));
-            let vrf = Vrf::new(&self.settings, settings, devices, rd);
-            self.vrfs.insert(place, vrf);
-        }
-    }
-
-    /// RFC 7432 section 7.9: the router id and a number that is unique here: the VNI's low 16 bits,
-    /// or the next that no lower VNI has.
-    pub(crate) fn automatic_rd(&self, vni: Vni) -> Rd {
-        let vnis = self.fabric.evis.keys().copied();
-        let mut vnis: Vec<Vni> = vnis.chain(self.settings.vrfs.iter().map(|v| v.l3vni)).collect();
-        vnis.sort_unstable();
-        vnis.dedup();
-        let mut taken = std::collections::BTreeSet::new();
-        for candidate in vnis {
-            let [_, _, a, b] = candidate.get().to_be_bytes();
-            let mut number = u16::from_be_bytes([a, b]);
-            while !taken.insert(number) {
-                number = number.wrapping_add(1);
-            }
-            if candidate == vni {
-                return Rd::ipv4(self.settings.router_id, number);
-            }
-        }
-        let [_, _, a, b] = vni.get().to_be_bytes();
-        Rd::ipv4(self.settings.router_id, u16::from_be_bytes([a, b]))
-    }
-
-    /// Every route is looked at again: which VNIs take it may have changed.
-    pub(crate) fn reimport(&mut self) {
-        self.index = ImportIndex::new(&self.evis, &self.vrfs);
-        self.imports.clear();
-        let all: Vec<DestId> = self.rib.table.iter().map(|(id, _)| id).collect();
-        for id in &all {
-            self.leave_everywhere(*id);
-        }
-        self.rib.dirty.extend(all);
-    }
-
-    fn leave_everywhere(&mut self, id: DestId) {
-        let Some(dest) = self.rib.table.get(id) else { return };
-        for evi in self.evis.values_mut() {
-            leave_l2(evi, id, &dest.key, &mut self.changes);
-        }
-        for vrf in self.vrfs.values_mut() {
-            leave_l3(vrf, id, &dest.key);
-        }
-    }
-
     /// Announces our prefixes as the energy has them now.
     pub(crate) fn originate_prefixes(&mut self, now: Now) {
         let energy = self.energy.as_ref();
@@ -422,21 +293,30 @@ impl Engine {
             for id in ids {
                 self.propagate(id);
             }
+            let again = budget.min(self.reimports.len());
+            budget -= again;
+            for id in self.reimports.drain(self.reimports.len() - again..).collect::<Vec<_>>() {
+                self.import(id);
+            }
             let outputs = &mut self.outputs;
             for evi in self.evis.values_mut().filter(|e| e.macs.is_dirty()) {
                 evi.settle(&mut self.rib, &mut self.changes, outputs);
             }
-            if budget == 0 || self.rib.dirty.is_empty() {
+            if budget == 0 || (self.rib.dirty.is_empty() && self.reimports.is_empty()) {
                 break;
             }
         }
         self.program_prefixes(now);
         self.flush();
-        if self.rib.dirty.is_empty() { Progress::Idle } else { Progress::More }
+        let idle = self.rib.dirty.is_empty() && self.reimports.is_empty();
+        if idle { Progress::Idle } else { Progress::More }
     }
 
     /// A best path changed: VNIs and groups hear of it.
     fn propagate(&mut self, id: DestId) {
+        if self.rib.table.get(id).is_some_and(|d| matches!(d.key, RouteKey::Imet { .. })) {
+            self.underlay.forget_fixed();
+        }
         self.import(id);
         for key in self.rib.groups.keys().copied().collect::<smallvec::SmallVec<[_; 4]>>() {
             let export = export_to(&self.rib, id, key);
@@ -500,15 +380,14 @@ impl Engine {
         if self.restart.in_progress() {
             return;
         }
-        let neighbours = self.settings.neighbors.iter().map(|n| n.address);
-        let vteps = self.evis.values().flat_map(|e| e.flood.keys().copied());
-        let mut underlay =
-            Underlay { addresses: neighbours.chain(vteps).collect(), connected: &self.connected };
+        let moved =
+            self.underlay.refresh(&self.settings, &self.evis, &self.vrfs, &self.connected);
         for vrf in self.vrfs.values_mut() {
-            let ways = vrf.table.iter().flat_map(|(_, paths)| paths.iter().map(|p| p.vtep));
+            if moved == Underlaid::Moved {
+                vrf.recheck(&self.underlay);
+            }
             if vrf.table.is_dirty() {
-                underlay.addresses.extend(ways);
-                vrf.program(&mut self.ids, now.time, &underlay, &mut self.changes);
+                vrf.program(&mut self.ids, now.time, &self.underlay, &mut self.changes);
             }
         }
     }
@@ -532,7 +411,8 @@ impl Engine {
     }
 
     fn flush(&mut self) {
-        if !self.changes.is_empty() {
+        // What was taken down to come up again is not told in between.
+        if !self.changes.is_empty() && self.reimports.is_empty() {
             self.outputs.push_back(Output::Dataplane(std::mem::take(&mut self.changes)));
         }
         let sender = self.sender();
@@ -621,6 +501,6 @@ fn evi_on(evis: &mut BTreeMap<Vni, Evi>, bridge: IfIndex) -> Option<&mut Evi> {
 
 /// Whether an address is worth announcing: link-local ones mean nothing elsewhere, but neighbours
 /// resolve them, so suppression needs them (RFC 9161 section 3.1).
-fn announced(address: IpAddr) -> bool {
+pub(crate) fn announced(address: IpAddr) -> bool {
     !address.is_unspecified() && !address.is_multicast() && !address.is_loopback()
 }

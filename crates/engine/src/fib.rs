@@ -26,8 +26,11 @@ use std::time::Duration;
 const COPIES: u8 = 2;
 /// Weight of the heaviest way, over its copies: each at most 256, which every kernel takes.
 const WEIGHT_MAX: u16 = 512;
-/// Priority of our routes, as FRR's: a route of the operator's (0) or of the kernel comes first.
-const METRIC: u32 = 20;
+/// Priority of our IPv4 routes, as FRR's: a route of the operator's (0) or of the kernel comes first.
+const METRIC_IPV4: u32 = 20;
+/// The same for IPv6, where the kernel gives its own routes 256 and the operator's 1024: with less, two
+/// sites that offer a prefix would send it to each other.
+const METRIC_IPV6: u32 = 1024 + METRIC_IPV4;
 /// A flow that is quiet for longer than this part of `drain-time` may move.
 const IDLE_DIVISOR: u32 = 4;
 
@@ -201,7 +204,7 @@ impl Fib {
         };
         let Some(nexthop) = nexthop else { return };
         let key = RouteKey { table: self.table, prefix: *prefix };
-        changes.push(Change::Route(key, Some(Route { nexthop, metric: METRIC })));
+        changes.push(Change::Route(key, Some(Route { nexthop, metric: metric(prefix) })));
     }
 
     fn group(&self, prefix: &IpNet, way: &Way, group: &Group) -> NexthopGroup {
@@ -324,6 +327,13 @@ impl Fib {
     }
 }
 
+const fn metric(prefix: &IpNet) -> u32 {
+    match prefix {
+        IpNet::V4(_) => METRIC_IPV4,
+        IpNet::V6(_) => METRIC_IPV6,
+    }
+}
+
 /// The gateway of a prefix behind a VTEP: for IPv6 over an IPv4 VTEP its mapped form, since the
 /// kernel refuses IPv4 nexthops for IPv6 routes.
 fn gateway(prefix: &IpNet, vtep: IpAddr) -> IpAddr {
@@ -395,6 +405,22 @@ mod tests {
         fib.set(&mut ids, Time::ZERO, prefix(), [hop(1, 1.0)].into_iter().collect(), &mut changes);
         assert_eq!(group(&changes), None);
         assert!(matches!(changes.last(), Some(Change::Route(_, Some(_)))));
+    }
+
+    #[test]
+    fn a_route_of_the_operators_comes_before_ours_in_both_families() {
+        let (mut fib, mut ids, mut changes) = (fib(), Ids::default(), Vec::new());
+        let v6 = "2001:db8:a::10/128".parse().unwrap();
+        // What `ip route add` and the kernel itself use.
+        for (prefix, theirs) in [(prefix(), 0), (v6, 1024)] {
+            let one: Hops = [hop(1, 1.0)].into_iter().collect();
+            fib.set(&mut ids, Time::ZERO, prefix, one, &mut changes);
+            let ours = changes.iter().find_map(|c| match c {
+                Change::Route(key, Some(route)) if key.prefix == prefix => Some(route.metric),
+                _ => None,
+            });
+            assert!(ours.unwrap() > theirs);
+        }
     }
 
     #[test]

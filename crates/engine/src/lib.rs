@@ -33,10 +33,12 @@ mod hosts;
 mod import;
 mod io;
 mod peer;
+mod rebuild;
 mod rib;
 mod restart;
 mod sessions;
 pub mod settings;
+mod underlay;
 pub mod view;
 mod vrf;
 

@@ -305,25 +305,33 @@ impl Engine {
         self.session(now, index, session::Input::Sent { connection, at, messages });
     }
 
-    /// The interface of a directly connected neighbour has lost its carrier: do not wait for the
-    /// hold timer.
-    pub(crate) fn fast_fallover(&mut self, now: Now, links: &[Link]) {
-        let lost: Vec<PeerIdx> = self
+    /// Follows the interfaces of directly connected neighbours: one that has lost its carrier ends
+    /// the session without waiting for the hold timer, one that has come up is dialled at once.
+    pub(crate) fn follow_links(&mut self, now: Now, links: &[Link]) {
+        let reaches = |links: &[Link], address: IpAddr| {
+            let on = |l: &Link| l.addresses.iter().any(|a| a.contains(&address));
+            links.iter().any(|l| l.is_up() && on(l))
+        };
+        let changed: Vec<(PeerIdx, session::Input)> = self
             .peers
             .iter()
-            .filter(|p| p.up.is_some() && !p.settings.multihop)
-            .filter(|p| {
-                let on = |l: &&Link| l.addresses.iter().any(|a| a.contains(&p.address()));
-                let was = self.links.iter().filter(on).any(Link::is_up);
-                let index = self.links.iter().find(on).map(|l| l.index);
-                let is = links.iter().any(|l| l.is_up() && (on(&l) || Some(l.index) == index));
-                was && !is
+            .filter(|p| !p.settings.shutdown)
+            .filter_map(|p| {
+                let (was, is) = (reaches(&self.links, p.address()), reaches(links, p.address()));
+                match (was, is, p.up.is_some()) {
+                    (true, false, true) if !p.settings.multihop => {
+                        let detector = Detector::Interface;
+                        Some((p.index, session::Input::LinkDown { detector }))
+                    }
+                    (false, true, false) if !p.session.is_stopped() => {
+                        Some((p.index, session::Input::Start))
+                    }
+                    _ => None,
+                }
             })
-            .map(|p| p.index)
             .collect();
-        for peer in lost {
-            let detector = Detector::Interface;
-            self.session(now, peer, session::Input::LinkDown { detector });
+        for (peer, input) in changed {
+            self.session(now, peer, input);
         }
     }
 
@@ -355,15 +363,9 @@ impl Engine {
                 }
             }
         }
-        let rebuild = before.vnis != self.settings.vnis
-            || before.vrfs != self.settings.vrfs
-            || before.route_target_form != self.settings.route_target_form
-            || before.multipath != self.settings.multipath;
-        if rebuild {
-            self.rebuild_fabric(now);
-        } else {
-            self.refresh_fabric(now);
-        }
+        self.underlay.forget_fixed();
+        self.tell_who_we_are();
+        self.rebuild_fabric(now, &before);
         self.reconfigure_energy(now, energy);
     }
 

@@ -5,13 +5,14 @@ use crate::fabric::Devices;
 use crate::fib::{Fib, Ids};
 use crate::rib::Rib;
 use crate::settings::{Settings, Targets, VrfSettings};
+use crate::underlay::{UNDERLAY_TABLE, Underlay};
 use evpn_dataplane::object::{Change, IfIndex};
 use evpn_energy::Lever;
 use evpn_proto::bgp::attributes::{Community, ExtCommunity, PathAttributes};
 use evpn_proto::types::{EthernetTag, EvpnRoute, Label, Rd, RouteKey, RouteTarget, Time};
 use evpn_rib::ip_vrf::{Hops, IpVrf};
 use ipnet::IpNet;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,26 +40,6 @@ pub(crate) struct Vrf {
     pub(crate) announced: BTreeMap<IpNet, Option<Advertised>>,
     /// Received prefixes that are not programmed because they would capture this address.
     pub(crate) captures: BTreeMap<IpNet, IpAddr>,
-}
-
-/// Addresses that the underlay must keep reaching by itself.
-#[derive(Debug, Default)]
-pub(crate) struct Underlay<'a> {
-    pub(crate) addresses: BTreeSet<IpAddr>,
-    pub(crate) connected: &'a [(IfIndex, IpNet)],
-}
-
-impl Underlay<'_> {
-    /// The address, if any, that a route to `prefix` in the table of the underlay would capture: no
-    /// connected prefix covers it more closely.
-    fn captured_by(&self, prefix: &IpNet) -> Option<IpAddr> {
-        let covered = |address: &IpAddr| {
-            let closer =
-                |net: &IpNet| net.contains(address) && net.prefix_len() >= prefix.prefix_len();
-            self.connected.iter().any(|(_, net)| closer(net))
-        };
-        self.addresses.iter().find(|a| prefix.contains(*a) && !covered(a)).copied()
-    }
 }
 
 impl Vrf {
@@ -135,18 +116,35 @@ impl Vrf {
         attributes
     }
 
+    /// The address of the underlay that a received prefix would capture.
+    fn captured(&self, underlay: &Underlay, prefix: &IpNet) -> Option<IpAddr> {
+        underlay.captured_by(prefix).filter(|_| self.settings.table == UNDERLAY_TABLE)
+    }
+
+    /// The underlay is another: prefixes that were programmed may capture something now, and others
+    /// no longer do.
+    pub(crate) fn recheck(&mut self, underlay: &Underlay) {
+        let known = self.fib.prefixes().chain(self.captures.keys());
+        let changed =
+            |p: &&IpNet| self.captured(underlay, p).as_ref() != self.captures.get(*p);
+        let changed: Vec<IpNet> = known.filter(changed).copied().collect();
+        for prefix in changed {
+            self.table.touch(prefix);
+        }
+    }
+
     /// Programs what has changed.
     pub(crate) fn program(
         &mut self,
         ids: &mut Ids,
         now: Time,
-        underlay: &Underlay<'_>,
+        underlay: &Underlay,
         changes: &mut Vec<Change>,
     ) {
         for prefix in self.table.take_dirty() {
             let mut hops = self.table.hops(&prefix, self.fib.max_paths());
             drop_zero_shares(&mut hops);
-            match underlay.captured_by(&prefix).filter(|_| !hops.is_empty()) {
+            match self.captured(underlay, &prefix).filter(|_| !hops.is_empty()) {
                 Some(address) => {
                     self.captures.insert(prefix, address);
                     hops.clear();

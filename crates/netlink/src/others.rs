@@ -73,6 +73,11 @@ impl Writes {
         }
     }
 
+    /// Whether anybody was seen writing since it was asked last.
+    pub const fn any(&self) -> bool {
+        self.seen.is_some()
+    }
+
     /// Who was seen writing since it was asked last.
     pub fn take(&mut self) -> Option<&'static str> {
         self.seen.take()

@@ -58,6 +58,12 @@ const TAKEN: &[(i64, &str)] = &[
     (188, "FRR's OSPF"),
     (189, "FRR's RIP"),
     (192, "FRR's EIGRP"),
+    (193, "FRR's LDP"),
+    (194, "FRR's SHARP"),
+    (195, "FRR's PBR"),
+    (196, "FRR's static routes"),
+    (197, "FRR's OpenFabric"),
+    (198, "FRR's SRTE"),
 ];
 
 pub(crate) static DATAPLANE: SectionDoc = SectionDoc {
@@ -73,8 +79,8 @@ pub(crate) static DATAPLANE: SectionDoc = SectionDoc {
         Key {
             name: "protocol",
             kind: "integer, 5 to 255, no other daemon's",
-            default: Default::Value("196"),
-            why: "free in rtnetlink.h; shown by ip route as the owner of our entries",
+            default: Default::Value("110"),
+            why: "free in rtnetlink.h, and of FRR's 186 to 198; shown by ip route as the owner of our entries",
             effect: Effect::Restart,
         },
         Key {
@@ -106,7 +112,7 @@ fn protocol(node: &Node) -> Parsed<u8> {
         && let Some((_, owner)) = TAKEN.iter().find(|(taken, _)| *taken == number)
     {
         let message = format!("is {number}, which belongs to {owner}");
-        let help = "evpnd sweeps what carries its number: take a free one such as 196";
+        let help = "evpnd sweeps what carries its number: take a free one such as 110";
         return Err(vec![Problem::new(node.place.clone(), message).help(help)]);
     }
     parse::integer(5..=255)(node)

@@ -15,8 +15,6 @@ pub mod energy;
 pub mod hosts;
 pub mod neighbors;
 pub mod routes;
-#[cfg(test)]
-mod tests;
 pub mod vnis;
 pub mod why;
 

@@ -15,7 +15,7 @@ fn entries() -> usize {
 /// Wall time and processor time: the latter is what compares on a busy machine.
 struct Meter {
     begun: Instant,
-    used: Duration,
+    used: [Duration; 2],
     who: libc::c_int,
 }
 
@@ -26,12 +26,20 @@ impl Meter {
     }
 
     fn read(&self) -> String {
-        let (wall, used) = (self.begun.elapsed(), used(self.who) - self.used);
-        format!("{:.2} s (processor {:.2} s)", wall.as_secs_f64(), used.as_secs_f64())
+        let wall = self.begun.elapsed();
+        let [user, system] = used(self.who);
+        let [user_before, system_before] = self.used;
+        let (user, system) = (user - user_before, system - system_before);
+        format!(
+            "{:.2} s (processor {:.2} s, of which the kernel {:.2} s)",
+            wall.as_secs_f64(),
+            (user + system).as_secs_f64(),
+            system.as_secs_f64()
+        )
     }
 }
 
-fn used(who: libc::c_int) -> Duration {
+fn used(who: libc::c_int) -> [Duration; 2] {
     // SAFETY: the structure is plain numbers, and ours.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
@@ -39,7 +47,7 @@ fn used(who: libc::c_int) -> Duration {
         usage
     };
     let of = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
-    of(usage.ru_utime) + of(usage.ru_stime)
+    [of(usage.ru_utime), of(usage.ru_stime)]
 }
 
 fn batch() -> String {

@@ -1,0 +1,593 @@
+//! Leaves wired to each other: engines as they are, octets between them, kernels as tables.
+//!
+//! What it leaves out, since the simulator has it: delay, loss, partial writes and a kernel that
+//! answers back.
+#![allow(dead_code, reason = "each test uses a part of it")]
+
+use bytes::Bytes;
+use evpn_dataplane::facts::{BridgePort, KernelEvent, Link, LinkKind, MacOrigin, Vxlan};
+use evpn_dataplane::object::{
+    Change, FdbEntry, FdbKey, FdbTarget, FloodKey, IfIndex, Mode, Neighbour, NeighbourKey, Nexthop,
+    NexthopGroup, NexthopId, Route, RouteKey,
+};
+use evpn_energy::{Gates, Levers, Policy, UnixSeconds};
+use evpn_engine::settings::{
+    AllVnis, AnnouncedPrefix, EnergySettings, Multipath, NeighborSettings, RouteTargetForm,
+    Settings, Targets, VrfSettings,
+};
+use evpn_engine::{Engine, Event, Input, Memory, Now, Output, PersistRecord, Progress, Start};
+use evpn_proto::bgp::message::{Family, Message};
+use evpn_proto::bgp::session::{
+    ConnectionId, GracefulRestartConfig, MessageCounts, PeerAs, SessionConfig, TransportError,
+};
+use evpn_proto::bgp::wire::{DecodeContext, HEADER_LENGTH, decode};
+use evpn_proto::types::{Asn, MacAddr, Time, Vni};
+use evpn_rib::PeerIdx;
+use ipnet::IpNet;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+pub(crate) const VNI: u32 = 100;
+pub(crate) const L3VNI: u32 = 5000;
+pub(crate) const UNDERLAY: IfIndex = IfIndex(2);
+pub(crate) const PORT: IfIndex = IfIndex(12);
+pub(crate) const BRIDGE: IfIndex = IfIndex(10);
+pub(crate) const VXLAN: IfIndex = IfIndex(11);
+pub(crate) const L3_BRIDGE: IfIndex = IfIndex(20);
+pub(crate) const L3_VXLAN: IfIndex = IfIndex(21);
+pub(crate) const TABLE: u32 = 1005;
+/// The time that an idle session may stand without a step of the clock.
+const STEP: Duration = Duration::from_secs(1);
+
+pub(crate) fn vni(number: u32) -> Vni {
+    Vni::new(number).unwrap()
+}
+
+pub(crate) fn mac(n: u8) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0, n])
+}
+
+pub(crate) fn host(n: u8) -> IpAddr {
+    IpAddr::from([192, 168, 100, n])
+}
+
+pub(crate) fn prefix(text: &str) -> IpNet {
+    text.parse().unwrap()
+}
+
+/// Where the session with leaf `n` is.
+pub(crate) fn underlay(n: u8) -> IpAddr {
+    IpAddr::from([10, 9, 0, n])
+}
+
+/// The VTEP of leaf `n`, which is its router id too.
+pub(crate) fn vtep(n: u8) -> IpAddr {
+    Ipv4Addr::new(10, 0, 0, n).into()
+}
+
+/// An AS for each leaf, or one for all.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ases {
+    Each,
+    One,
+}
+
+/// The settings of leaf `n`, whose neighbours are `peers`.
+pub(crate) fn settings(n: u8, peers: &[u8], ases: Ases) -> Settings {
+    let asn = |n: u8| match ases {
+        Ases::Each => Asn(65000 + u32::from(n)),
+        Ases::One => Asn(65000),
+    };
+    let router_id = Ipv4Addr::new(10, 0, 0, n);
+    let neighbor = |peer: &u8| {
+        let mut session = SessionConfig::new(asn(n), PeerAs::Exactly(asn(*peer)), router_id);
+        session.graceful_restart = Some(GracefulRestartConfig {
+            restart_time: Duration::from_secs(120),
+            restarting: false,
+            preserved: vec![Family::EVPN],
+        });
+        NeighborSettings { address: underlay(*peer), session, shutdown: false, multihop: false }
+    };
+    Settings {
+        asn: asn(n),
+        router_id,
+        vtep: None,
+        neighbors: peers.iter().map(neighbor).collect(),
+        all_vnis: AllVnis::Served,
+        vnis: BTreeMap::new(),
+        route_target_form: RouteTargetForm::AsVni,
+        vrfs: vec![vrf(n)],
+        multipath: Multipath { max_paths: 8, buckets: 64 },
+        sweep_delay: Duration::from_secs(60),
+        stale_time: Duration::from_secs(60),
+        energy: None,
+    }
+}
+
+/// A VRF that announces 198.51.N.0/24 and the service address that every leaf has.
+fn vrf(n: u8) -> VrfSettings {
+    let drain_time = Duration::from_secs(120);
+    let own = prefix(&format!("198.51.{n}.0/24"));
+    let announced = |prefix| AnnouncedPrefix { prefix, drain_time };
+    VrfSettings {
+        name: "red".into(),
+        l3vni: vni(L3VNI),
+        table: TABLE,
+        prefixes: vec![announced(own), announced(service())],
+        redistribute_connected: false,
+        drain_time,
+        rd: None,
+        import: Targets::default(),
+        export: Targets::default(),
+    }
+}
+
+pub(crate) fn service() -> IpNet {
+    prefix("203.0.113.10/32")
+}
+
+pub(crate) fn energy() -> EnergySettings {
+    EnergySettings {
+        site: "barn".into(),
+        capacity_bits: 8_000_000_000,
+        policy: Policy::default(),
+        levers: Levers::default(),
+        plausibility: Gates::default(),
+    }
+}
+
+/// The devices of leaf `n`.
+pub(crate) fn links(n: u8) -> Vec<Link> {
+    let link = |index: IfIndex, name: &str, kind| Link {
+        index,
+        name: name.into(),
+        mac: Some(MacAddr([2, n, 0, 0, 0, u8::try_from(index.0).unwrap()])),
+        mtu: 1500,
+        admin_up: true,
+        carrier: true,
+        master: None,
+        port: None,
+        kind,
+        addresses: Vec::new(),
+    };
+    let port = Some(BridgePort { learning: false, neigh_suppress: true });
+    let vxlan = |index, name: &str, number, master| Link {
+        master: Some(master),
+        port,
+        ..link(
+            index,
+            name,
+            LinkKind::Vxlan(Vxlan {
+                vni: Some(vni(number)),
+                local: Some(vtep(n)),
+                port: 4789,
+                learning: false,
+                external: false,
+            }),
+        )
+    };
+    let bridge = || LinkKind::Bridge { vlan_filtering: false };
+    let other = || LinkKind::Other("veth".into());
+    vec![
+        Link {
+            addresses: vec![IpNet::new(underlay(n), 24).unwrap()],
+            mtu: 9000,
+            ..link(UNDERLAY, "eth0", other())
+        },
+        Link {
+            addresses: vec![prefix(&format!("192.168.100.{}/24", 200 + n))],
+            ..link(BRIDGE, "br100", bridge())
+        },
+        vxlan(VXLAN, "vx100", VNI, BRIDGE),
+        Link { master: Some(BRIDGE), ..link(PORT, "swp1", other()) },
+        link(L3_BRIDGE, "br5000", bridge()),
+        vxlan(L3_VXLAN, "vx5000", L3VNI, L3_BRIDGE),
+    ]
+}
+
+/// What the engine wants the kernel to hold.
+#[derive(Clone, Default, Debug, PartialEq)]
+pub(crate) struct Tables {
+    pub(crate) fdb: BTreeMap<FdbKey, FdbEntry>,
+    pub(crate) flood: BTreeMap<FloodKey, ()>,
+    pub(crate) neighbours: BTreeMap<NeighbourKey, Neighbour>,
+    pub(crate) routes: BTreeMap<RouteKey, Route>,
+    pub(crate) nexthops: BTreeMap<NexthopId, Nexthop>,
+    pub(crate) groups: BTreeMap<NexthopId, NexthopGroup>,
+}
+
+fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
+    match value {
+        Some(value) => drop(map.insert(key, value)),
+        None => drop(map.remove(&key)),
+    }
+}
+
+impl Tables {
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::Fdb(key, value) => put(&mut self.fdb, key, value),
+            Change::Flood(key, value) => put(&mut self.flood, key, value),
+            Change::Neighbour(key, value) => put(&mut self.neighbours, key, value),
+            Change::Route(key, value) => put(&mut self.routes, key, value),
+            Change::Nexthop(id, value) => put(&mut self.nexthops, id, value),
+            Change::Group(id, value) => put(&mut self.groups, id, value),
+            Change::FdbNexthop(..) | Change::FdbGroup(..) => {}
+        }
+    }
+
+    /// Where frames to a host of VNI 100 go.
+    pub(crate) fn host(&self, mac: MacAddr) -> Option<IpAddr> {
+        match self.fdb.get(&FdbKey { device: VXLAN, mac })?.to {
+            FdbTarget::Vtep(vtep) => Some(vtep),
+            FdbTarget::Group(_) => None,
+        }
+    }
+
+    /// The VTEPs that flooded frames of VNI 100 go to.
+    pub(crate) fn floods(&self) -> Vec<IpAddr> {
+        self.flood.keys().filter(|key| key.device == VXLAN).map(|key| key.vtep).collect()
+    }
+
+    /// The ways to a prefix, each with its weight over all of its nexthops.
+    pub(crate) fn ways(&self, table: u32, prefix: IpNet) -> BTreeMap<IpAddr, u32> {
+        let Some(route) = self.routes.get(&RouteKey { table, prefix }) else {
+            return BTreeMap::new();
+        };
+        let mut ways = BTreeMap::new();
+        match self.groups.get(&route.nexthop) {
+            Some(group) => {
+                for member in &group.members {
+                    let gateway = self.nexthops[&member.nexthop].gateway;
+                    *ways.entry(gateway).or_default() += u32::from(member.weight);
+                }
+            }
+            None => drop(ways.insert(self.nexthops[&route.nexthop].gateway, 1)),
+        }
+        ways
+    }
+}
+
+/// One end of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct End {
+    leaf: usize,
+    peer: PeerIdx,
+    connection: ConnectionId,
+}
+
+#[derive(Debug)]
+struct Connected {
+    far: End,
+    context: DecodeContext,
+    lease: Option<(Duration, Time)>,
+    kept_alive: Time,
+}
+
+/// A leaf with its kernel and disk.
+pub(crate) struct Leaf {
+    pub(crate) n: u8,
+    pub(crate) engine: Engine,
+    pub(crate) tables: Tables,
+    pub(crate) persisted: Vec<PersistRecord>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) mode: Option<Mode>,
+    /// Octets of UPDATEs that it has sent.
+    pub(crate) sent: usize,
+    /// Unplugged: nobody reaches it.
+    pub(crate) unplugged: bool,
+}
+
+/// Leaves on one wire.
+pub(crate) struct Net {
+    pub(crate) leaves: Vec<Leaf>,
+    pub(crate) now: Now,
+    ends: BTreeMap<End, Connected>,
+    queue: VecDeque<(usize, Input)>,
+    serials: u64,
+}
+
+impl Net {
+    pub(crate) fn new(all: Vec<Settings>) -> Self {
+        let now = Now { time: Time::ZERO + Duration::from_secs(1000), wall: UnixSeconds(1 << 31) };
+        let mut net = Self {
+            leaves: Vec::new(),
+            now,
+            ends: BTreeMap::new(),
+            queue: VecDeque::new(),
+            serials: 0,
+        };
+        for settings in all {
+            let n = settings.router_id.octets()[3];
+            net.leaves.push(Leaf {
+                n,
+                engine: Engine::new(settings, Memory::default(), n.into(), now),
+                tables: Tables::default(),
+                persisted: Vec::new(),
+                events: Vec::new(),
+                mode: None,
+                sent: 0,
+                unplugged: false,
+            });
+        }
+        net
+    }
+
+    /// Full mesh of `count` leaves, numbered from 1, all up.
+    pub(crate) fn mesh(count: u8, ases: Ases, change: impl Fn(&mut Settings)) -> Self {
+        let all = (1..=count).map(|n| {
+            let peers: Vec<u8> = (1..=count).filter(|p| *p != n).collect();
+            let mut settings = settings(n, &peers, ases);
+            change(&mut settings);
+            settings
+        });
+        let mut net = Self::new(all.collect());
+        net.boot();
+        net.advance(Duration::from_secs(15));
+        net
+    }
+
+    /// Every kernel tells what it has.
+    pub(crate) fn boot(&mut self) {
+        for leaf in 0..self.leaves.len() {
+            self.boot_one(leaf, Vec::new());
+        }
+    }
+
+    /// A kernel tells its devices, these hosts, and that this was all.
+    pub(crate) fn boot_one(&mut self, leaf: usize, hosts: Vec<KernelEvent>) {
+        let n = self.leaves[leaf].n;
+        let mut events = vec![
+            KernelEvent::Links(links(n)),
+            KernelEvent::Connected(vec![(UNDERLAY, prefix("10.9.0.0/24"))]),
+        ];
+        events.extend(hosts);
+        events.push(KernelEvent::Adopted);
+        self.kernel(leaf, events);
+    }
+
+    /// evpnd of a leaf dies and starts anew; the kernel keeps what it has.
+    pub(crate) fn restart(&mut self, leaf: usize, hosts: Vec<KernelEvent>) {
+        let ends: Vec<End> = self.ends.keys().filter(|end| end.leaf == leaf).copied().collect();
+        for end in ends {
+            self.close(end);
+        }
+        let mut settings = self.leaves[leaf].engine.view(self.now).settings().clone();
+        for neighbor in &mut settings.neighbors {
+            if let Some(restart) = neighbor.session.graceful_restart.as_mut() {
+                restart.restarting = true;
+            }
+        }
+        let memory = Memory { start: Start::Restart, ..Memory::default() };
+        self.leaves[leaf].engine = Engine::new(settings, memory, 99, self.now);
+        self.settle();
+        self.boot_one(leaf, hosts);
+    }
+
+    pub(crate) fn kernel(&mut self, leaf: usize, events: Vec<KernelEvent>) {
+        self.input(leaf, Input::Kernel(events));
+    }
+
+    pub(crate) fn input(&mut self, leaf: usize, input: Input) {
+        self.queue.push_back((leaf, input));
+        self.settle();
+    }
+
+    /// A host shows up behind a leaf's port, with its address.
+    pub(crate) fn learn(&mut self, leaf: usize, n: u8) {
+        self.kernel(leaf, host_events(n));
+    }
+
+    /// A host is gone from a leaf's port.
+    pub(crate) fn forget(&mut self, leaf: usize, n: u8) {
+        let gone = KernelEvent::LocalMacGone { bridge: BRIDGE, mac: mac(n) };
+        let address = KernelEvent::NeighbourGone { device: BRIDGE, address: host(n) };
+        self.kernel(leaf, vec![gone, address]);
+    }
+
+    /// Every connection of a leaf breaks, and none comes about until it is plugged in again.
+    pub(crate) fn unplug(&mut self, leaf: usize) {
+        self.leaves[leaf].unplugged = true;
+        let ends: Vec<End> = self.ends.keys().filter(|end| end.leaf == leaf).copied().collect();
+        for end in ends {
+            self.close(end);
+            let error = TransportError::Reset;
+            let End { peer, connection, .. } = end;
+            self.queue.push_back((leaf, Input::Closed { peer, connection, error }));
+        }
+        self.settle();
+    }
+
+    /// Lets time pass, with the keepalives that the leases allow.
+    pub(crate) fn advance(&mut self, duration: Duration) {
+        let mut left = duration;
+        while !left.is_zero() {
+            let step = left.min(STEP);
+            left -= step;
+            self.now.time = self.now.time + step;
+            self.now.wall = self.now.wall.saturating_add(step);
+            self.keep_alive();
+            for leaf in 0..self.leaves.len() {
+                self.run(leaf);
+            }
+            self.settle();
+        }
+    }
+
+    fn keep_alive(&mut self) {
+        let now = self.now.time;
+        let mut heard = Vec::new();
+        for (end, connected) in &mut self.ends {
+            let Some((interval, until)) = connected.lease else { continue };
+            if now.saturating_since(connected.kept_alive) >= interval && now <= until {
+                connected.kept_alive = now;
+                heard.push((*end, connected.far));
+            }
+        }
+        for (near, far) in heard {
+            let messages = MessageCounts { keepalive: 1, ..MessageCounts::default() };
+            let End { leaf, peer, connection } = near;
+            let written = Input::Written { peer, connection, octets: 0, messages, at: now };
+            self.queue.push_back((leaf, written));
+            let End { leaf, peer, connection } = far;
+            let message = Box::new(Message::Keepalive);
+            self.queue.push_back((leaf, Input::Received { peer, connection, message, at: now }));
+        }
+    }
+
+    /// Delivers until nobody has anything to say.
+    pub(crate) fn settle(&mut self) {
+        while let Some((leaf, input)) = self.queue.pop_front() {
+            self.leaves[leaf].engine.handle(self.now, input);
+            self.run(leaf);
+        }
+    }
+
+    fn run(&mut self, leaf: usize) {
+        while self.leaves[leaf].engine.run(self.now) == Progress::More {}
+        while let Some(output) = self.leaves[leaf].engine.poll_output() {
+            self.carry_out(leaf, output);
+        }
+    }
+
+    fn carry_out(&mut self, leaf: usize, output: Output) {
+        match output {
+            Output::Connect { peer, connection } => self.connect(End { leaf, peer, connection }),
+            Output::Close { peer, connection } => self.close(End { leaf, peer, connection }),
+            Output::Adopted { serial, peer, connection } => {
+                assert_eq!(ConnectionId::incoming(serial), connection);
+                self.adopted(End { leaf, peer, connection });
+            }
+            Output::Refused { serial } => {
+                let connection = ConnectionId::incoming(serial);
+                let far = self.ends.iter().find(|(_, c)| {
+                    c.far.leaf == leaf && c.far.connection == connection
+                });
+                let dialler = far.map(|(end, _)| *end);
+                if let Some(End { leaf, peer, connection }) = dialler {
+                    self.ends.remove(&End { leaf, peer, connection });
+                    let error = TransportError::Closed;
+                    self.queue.push_back((leaf, Input::Closed { peer, connection, error }));
+                }
+            }
+            Output::Send { peer, connection, octets } => {
+                self.send(End { leaf, peer, connection }, octets);
+            }
+            Output::Negotiated { peer, connection, context } => {
+                if let Some(end) = self.ends.get_mut(&End { leaf, peer, connection }) {
+                    end.context = context;
+                }
+            }
+            Output::Lease { peer, connection, interval, until } => {
+                if let Some(end) = self.ends.get_mut(&End { leaf, peer, connection }) {
+                    end.lease = Some((interval, until));
+                }
+            }
+            Output::Dataplane(changes) => {
+                for change in changes {
+                    self.leaves[leaf].tables.apply(change);
+                }
+            }
+            Output::Command(_) => {}
+            Output::Mode(mode) => self.leaves[leaf].mode = Some(mode),
+            Output::Persist(record) => self.leaves[leaf].persisted.push(record),
+            Output::Event(event) => self.leaves[leaf].events.push(event),
+        }
+    }
+
+    fn connect(&mut self, near: End) {
+        let End { leaf, peer, connection } = near;
+        let from = self.leaves[leaf].n;
+        let neighbors = &self.leaves[leaf].engine.view(self.now).settings().neighbors;
+        let to = neighbors[usize::from(peer.0)].address;
+        let far = self.leaves.iter().position(|l| underlay(l.n) == to);
+        let far = far.filter(|far| !self.leaves[*far].unplugged && !self.leaves[leaf].unplugged);
+        let Some(far) = far else {
+            let error = TransportError::Unreachable;
+            self.queue.push_back((leaf, Input::ConnectFailed { peer, connection, error }));
+            return;
+        };
+        self.serials += 1;
+        let serial = self.serials;
+        let (local, remote) = (
+            SocketAddr::new(underlay(from), 40_000 + u16::try_from(serial).unwrap()),
+            SocketAddr::new(to, 179),
+        );
+        // Whose the far end is, the far engine says.
+        let accepted = ConnectionId::incoming(serial);
+        let unknown = End { leaf: far, peer: PeerIdx::LOCAL, connection: accepted };
+        self.ends.insert(near, self.connected(unknown));
+        let accepted = Input::Accepted { serial, local: remote, remote: local };
+        self.queue.push_back((far, accepted));
+        self.queue.push_back((leaf, Input::Connected { peer, connection, local, remote }));
+    }
+
+    fn connected(&self, far: End) -> Connected {
+        let context = DecodeContext::INITIAL;
+        Connected { far, context, lease: None, kept_alive: self.now.time }
+    }
+
+    fn adopted(&mut self, near: End) {
+        let dialler = self
+            .ends
+            .iter_mut()
+            .find(|(_, c)| c.far.leaf == near.leaf && c.far.connection == near.connection);
+        let Some((far, connected)) = dialler else { return };
+        connected.far = near;
+        let far = *far;
+        self.ends.insert(near, self.connected(far));
+    }
+
+    fn close(&mut self, near: End) {
+        let Some(connected) = self.ends.remove(&near) else { return };
+        let End { leaf, peer, connection } = connected.far;
+        if self.ends.remove(&connected.far).is_some() {
+            let error = TransportError::Closed;
+            self.queue.push_back((leaf, Input::Closed { peer, connection, error }));
+        }
+    }
+
+    fn send(&mut self, near: End, octets: Bytes) {
+        let End { leaf, peer, connection } = near;
+        let at = self.now.time;
+        let messages = MessageCounts::default();
+        let written = Input::Written { peer, connection, octets: octets.len(), messages, at };
+        self.queue.push_back((leaf, written));
+        let Some(far) = self.ends.get(&near).map(|c| c.far) else { return };
+        self.leaves[leaf].sent += octets.len();
+        let mut rest: &[u8] = &octets;
+        while rest.len() >= HEADER_LENGTH {
+            let length = usize::from(u16::from_be_bytes([rest[16], rest[17]]));
+            let (message, after) = rest.split_at(length);
+            rest = after;
+            let context = self.ends.get(&far).map(|c| c.context.clone());
+            let context = context.unwrap_or(DecodeContext::INITIAL);
+            let End { leaf, peer, connection } = far;
+            let input = match decode(message, &context) {
+                Ok(message) => {
+                    Input::Received { peer, connection, message: Box::new(message), at }
+                }
+                Err(notification) => Input::Malformed { peer, connection, notification },
+            };
+            self.queue.push_back((leaf, input));
+        }
+    }
+
+    pub(crate) fn tables(&self, leaf: usize) -> &Tables {
+        &self.leaves[leaf].tables
+    }
+
+    pub(crate) fn view(&self, leaf: usize) -> evpn_engine::view::View<'_> {
+        self.leaves[leaf].engine.view(self.now)
+    }
+}
+
+/// What a kernel says of a host behind a port, with its address.
+pub(crate) fn host_events(n: u8) -> Vec<KernelEvent> {
+    let (mac, origin) = (mac(n), MacOrigin::Learned);
+    vec![
+        KernelEvent::LocalMac { bridge: BRIDGE, port: PORT, mac, origin },
+        KernelEvent::Neighbour { device: BRIDGE, address: host(n), mac },
+    ]
+}
