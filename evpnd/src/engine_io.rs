@@ -185,11 +185,11 @@ impl Thread {
 
     /// Takes this message and those that wait behind it.
     fn take_batch(&mut self, first: ToEngine) -> ControlFlow<()> {
-        let mut next = Some(first);
-        for _ in 0..BATCH_MAX {
-            let Some(message) = next else { break };
+        self.take(first)?;
+        for _ in 1..BATCH_MAX {
+            // Taken out only if it is taken in: the rest waits in the queue.
+            let Ok(message) = self.parts.inbox.try_recv() else { break };
             self.take(message)?;
-            next = self.parts.inbox.try_recv().ok();
         }
         ControlFlow::Continue(())
     }

@@ -110,7 +110,7 @@ pub(crate) fn run(path: PathBuf, read: Read) -> Result<(), RunError> {
     if thread.join().is_err() {
         tracing::error!("the engine thread has panicked");
     }
-    runtime.block_on(tokio::time::sleep(crate::peer_io::PARTING));
+    runtime.block_on(async { tokio::time::sleep(crate::peer_io::PARTING).await });
     dataplane.stop();
     served
 }

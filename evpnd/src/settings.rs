@@ -11,8 +11,8 @@ use evpn_energy::plausibility::Gates;
 use evpn_energy::policy::{Pace, Staleness, Thresholds};
 use evpn_energy::{Guards, Levers, Permille, Policy, Share};
 use evpn_engine::settings::{
-    AllVnis, AnnouncedPrefix, EnergySettings, Multipath, NeighborSettings, RouteTargetForm,
-    Settings, Targets, VniSettings, VrfSettings,
+    AllVnis, AnnouncedPrefix, EnergySettings, GroupWeights, Multipath, NeighborSettings,
+    RouteTargetForm, Settings, Targets, VniSettings, VrfSettings,
 };
 use evpn_proto::bgp::message::Family;
 use evpn_proto::bgp::session::{self, GracefulRestartConfig, Mode, SessionConfig};
@@ -49,6 +49,7 @@ pub(crate) fn resolve(config: &Config, links: &[Link], boot: Boot) -> Result<Res
         multipath: Multipath {
             max_paths: config.multipath.max_paths.into(),
             buckets: config.multipath.buckets,
+            weights: group_weights(&kernel_release()),
         },
         sweep_delay: config.router.sweep_delay,
         stale_time: config.router.stale_time,
@@ -230,8 +231,38 @@ fn energy(config: &Config, derived: &mut Vec<Derived>) -> EnergySettings {
     }
 }
 
+/// Linux 6.12 took the second octet of a weight into use.
+fn group_weights(release: &str) -> GroupWeights {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) if (major, minor) >= (6, 12) => GroupWeights::TwoOctets,
+        _ => GroupWeights::Octet,
+    }
+}
+
+fn kernel_release() -> String {
+    let name = nix::sys::utsname::uname().ok();
+    let release = name.as_ref().and_then(|u| u.release().to_str());
+    release.unwrap_or_default().to_owned()
+}
+
 fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { "site".to_owned() } else { name.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wide_weights_are_used_only_where_the_kernel_is_known_to_take_them() {
+        for release in ["6.12.0", "6.12", "6.18.44-fc", "7.0-rc1"] {
+            assert_eq!(group_weights(release), GroupWeights::TwoOctets, "{release}");
+        }
+        for release in ["6.11.9", "5.19.0", "6.1.0-40-amd64", "6", "", "next"] {
+            assert_eq!(group_weights(release), GroupWeights::Octet, "{release}");
+        }
+    }
 }

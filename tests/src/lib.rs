@@ -1,1 +1,39 @@
-//! Being built.
+//! The harness of the end-to-end tests: namespaces, real peers, numbered packets, captures.
+//!
+//! It is no part of the daemon. It makes a [`Fabric`] of network namespaces on the running
+//! kernel, starts evpnd, FRR and NUT in them, and observes from outside: by packets that a
+//! receiver counts, by `ip`, `bridge` and tshark, by a peer's own `show`.
+//!
+//! **What is missing (a program, a right, a binary) fails a test with the reason; nothing is
+//! skipped.** What a test made is gone when it ends, also when it panics; what a killed run
+//! left behind goes when the next begins.
+#![allow(clippy::disallowed_methods, reason = "tests of the kernel read the clock and wait")]
+
+mod capture;
+mod evpnd;
+mod fabric;
+mod flow;
+mod frames;
+mod frr;
+mod notify;
+mod ns;
+mod nut;
+pub mod pair;
+mod process;
+mod shares;
+mod tables;
+mod wait;
+
+pub use capture::{Capture, MacAnnouncement};
+pub use evpnd::{Answer, Evpnd, binary};
+pub use fabric::{Fabric, Host, LEAF_PORT_MTU, Leaf, UNDERLAY_MTU};
+pub use flow::{Flow, FlowReport};
+pub use frames::{gratuitous_arp, parse_mac};
+pub use frr::Frr;
+pub use notify::NotifySocket;
+pub use ns::Ns;
+pub use nut::Nut;
+pub use process::{Daemon, require};
+pub use shares::shares;
+pub use tables::{Fdb, FdbEntry, NeighEntry};
+pub use wait::{eventually, holds_for, now, pause, wait_until};

@@ -3,7 +3,7 @@
 
 use crate::energy::Energy;
 use crate::evi::Evi;
-use crate::fabric::{Fabric, fabric};
+use crate::fabric::Fabric;
 use crate::fib::Ids;
 use crate::hosts::{Host, Hosts};
 use crate::import::{Candidate, ImportIndex, Target, TargetSet, importable, leave_l2, leave_l3};
@@ -15,15 +15,15 @@ use crate::settings::{EnergySettings, Settings};
 use crate::underlay::{Underlaid, Underlay};
 use crate::vrf::Vrf;
 use evpn_dataplane::facts::{KernelEvent, Link};
-use evpn_dataplane::object::{Change, IfIndex, Mode};
+use evpn_dataplane::object::{Change, Command, IfIndex, Mode};
 use evpn_energy::Snapshot;
 use evpn_proto::bgp::session;
-use evpn_proto::types::{MacAddr, Rd, RouteKey, Time, Vni};
+use evpn_proto::types::{MacAddr, RouteKey, Time, Vni};
 use evpn_rib::decision::Source;
 use evpn_rib::table::{DestId, PeerInfo, Which};
 use evpn_rib::{Map, PeerIdx};
 use ipnet::IpNet;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 /// Destinations that one [`Engine::run`] deals with at most.
@@ -82,6 +82,8 @@ pub struct Engine {
     pub(crate) underlay: Underlay,
     pub(crate) energy: Option<Energy>,
     pub(crate) changes: Vec<Change>,
+    /// What to do once; after the changes, since a wish that still stands forbids it.
+    commands: Vec<Command>,
     pub(crate) outputs: VecDeque<Output>,
     start: Start,
     seed: u64,
@@ -114,6 +116,7 @@ impl Engine {
             underlay: Underlay::default(),
             energy,
             changes: Vec::new(),
+            commands: Vec::new(),
             outputs: VecDeque::new(),
             start: memory.start,
             seed,
@@ -300,7 +303,7 @@ impl Engine {
             }
             let outputs = &mut self.outputs;
             for evi in self.evis.values_mut().filter(|e| e.macs.is_dirty()) {
-                evi.settle(&mut self.rib, &mut self.changes, outputs);
+                evi.settle(&mut self.rib, &mut self.changes, &mut self.commands, outputs);
             }
             if budget == 0 || (self.rib.dirty.is_empty() && self.reimports.is_empty()) {
                 break;
@@ -325,7 +328,7 @@ impl Engine {
                 group.updates.change(&mut self.rib.table, id, export);
             }
         }
-        self.rib.table.collect(id);
+        self.rib.table.let_go(id);
     }
 
     fn import(&mut self, id: DestId) {
@@ -412,8 +415,11 @@ impl Engine {
 
     fn flush(&mut self) {
         // What was taken down to come up again is not told in between.
-        if !self.changes.is_empty() && self.reimports.is_empty() {
-            self.outputs.push_back(Output::Dataplane(std::mem::take(&mut self.changes)));
+        if self.reimports.is_empty() {
+            if !self.changes.is_empty() {
+                self.outputs.push_back(Output::Dataplane(std::mem::take(&mut self.changes)));
+            }
+            self.outputs.extend(self.commands.drain(..).map(Output::Command));
         }
         let sender = self.sender();
         let mut outputs = Vec::new();

@@ -135,6 +135,7 @@ impl Evi {
         &mut self,
         rib: &mut Rib,
         changes: &mut Vec<Change>,
+        commands: &mut Vec<Command>,
         outputs: &mut impl Extend<Output>,
     ) {
         for action in self.macs.take_actions() {
@@ -152,12 +153,12 @@ impl Evi {
                 Action::Probe(address, mac) => {
                     let device = self.devices.bridge;
                     let probe = Command::ProbeNeighbour { device, address, mac };
-                    outputs.extend([Output::Command(probe)]);
+                    commands.push(probe);
                 }
                 Action::Forget(address) => {
                     let device = self.devices.bridge;
                     let forget = Command::ForgetNeighbour { device, address };
-                    outputs.extend([Output::Command(forget)]);
+                    commands.push(forget);
                 }
             }
         }

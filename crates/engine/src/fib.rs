@@ -9,7 +9,7 @@
 //! A group is born with the one way that the prefix had, and takes in the others one idle time
 //! later, when the kernel knows which buckets are busy: so even the first change breaks no flow.
 
-use crate::settings::{Multipath, VrfSettings};
+use crate::settings::{GroupWeights, Multipath, VrfSettings};
 use evpn_dataplane::object::{
     Change, FdbEntry, FdbKey, FdbTarget, IfIndex, Member, Neighbour, NeighbourKey, Nexthop,
     NexthopGroup, NexthopId, Resilience, Route, RouteKey,
@@ -26,6 +26,9 @@ use std::time::Duration;
 const COPIES: u8 = 2;
 /// Weight of the heaviest way, over its copies: each at most 256, which every kernel takes.
 const WEIGHT_MAX: u16 = 512;
+/// The part of the heaviest way's share at which a way is drained: a thousandth is the smallest that is
+/// ever announced. It is met by rounding, hence a little more.
+const DRAINED: f32 = 0.0011;
 /// Priority of our IPv4 routes, as FRR's: a route of the operator's (0) or of the kernel comes first.
 const METRIC_IPV4: u32 = 20;
 /// The same for IPv6, where the kernel gives its own routes 256 and the operator's 1024: with less, two
@@ -112,6 +115,11 @@ impl Fib {
     /// Most ways of a prefix at once.
     pub(crate) const fn max_paths(&self) -> usize {
         self.multipath.max_paths
+    }
+
+    /// The weights of the copies of each of these ways.
+    pub(crate) fn weights(&self, hops: &[Hop]) -> Vec<[u16; COPIES as usize]> {
+        weights(hops, self.multipath.weights)
     }
 
     /// The ways of a prefix as programmed.
@@ -218,7 +226,8 @@ impl Fib {
             .copied()
             .collect();
         let hops = if kept.is_empty() { &way.hops } else { &kept };
-        let mut members: Vec<Member> = weights(hops)
+        let mut members: Vec<Member> = self
+            .weights(hops)
             .into_iter()
             .zip(hops)
             .filter_map(|(weights, hop)| {
@@ -344,15 +353,28 @@ fn gateway(prefix: &IpNet, vtep: IpAddr) -> IpAddr {
 }
 
 /// The weights of each way's copies, in the order of the ways. None is below 1.
-pub(crate) fn weights(hops: &[Hop]) -> Vec<[u16; COPIES as usize]> {
+///
+/// Two copies of weight 1 beside two of 256 still get 0.4 % of new flows, to the end of a drain, and
+/// those break when the way goes. So where the kernel takes more and a way is drained, the others
+/// grow, and it gets next to nothing.
+fn weights(hops: &[Hop], range: GroupWeights) -> Vec<[u16; COPIES as usize]> {
     let heaviest = hops.iter().map(|h| h.share).fold(0.0_f32, f32::max);
+    let part = |hop: &Hop| if heaviest > 0.0 { hop.share / heaviest } else { 1.0 };
+    let grow = range == GroupWeights::TwoOctets && hops.iter().any(|h| part(h) <= DRAINED);
     let split = |hop: &Hop| {
-        let part = if heaviest > 0.0 { hop.share / heaviest } else { 1.0 };
         // `part` is 0 to 1, so the product is 0 to WEIGHT_MAX and the cast is exact.
-        let total = ((part * f32::from(WEIGHT_MAX) + 0.5) as u16).clamp(COPIES.into(), WEIGHT_MAX);
-        [total.div_ceil(2), total / 2]
+        let total = (part(hop) * f32::from(WEIGHT_MAX) + 0.5) as u16;
+        let total = total.clamp(COPIES.into(), WEIGHT_MAX);
+        let copies = [total.div_ceil(2), total / 2];
+        if grow && part(hop) > DRAINED { copies.map(grown) } else { copies }
     };
     hops.iter().map(split).collect()
+}
+
+/// About 255 times the weight, of 1 to 256. Its lower octet stays: it is all that an `ip` older than
+/// the kernel's wide weights shows, and so that shows the weight as it was.
+const fn grown(weight: u16) -> u16 {
+    256 * ((254 * weight as u32 + 128) / 256) as u16 + weight
 }
 
 #[cfg(test)]
@@ -377,7 +399,8 @@ mod tests {
             import: Default::default(),
             export: Default::default(),
         };
-        Fib::new(&vrf, Multipath { max_paths: 8, buckets: 1024 }, IfIndex(3), IfIndex(4))
+        let multipath = Multipath { max_paths: 8, buckets: 1024, weights: GroupWeights::Octet };
+        Fib::new(&vrf, multipath, IfIndex(3), IfIndex(4))
     }
 
     fn prefix() -> IpNet {
@@ -393,10 +416,30 @@ mod tests {
 
     #[test]
     fn the_weights_keep_the_ratio_and_none_is_zero() {
-        assert_eq!(weights(&[hop(1, 10.0), hop(2, 10.0)]), [[256, 256], [256, 256]]);
-        assert_eq!(weights(&[hop(1, 5.0), hop(2, 10.0)]), [[128, 128], [256, 256]]);
-        assert_eq!(weights(&[hop(1, 0.001), hop(2, 10.0)]), [[1, 1], [256, 256]]);
-        assert_eq!(weights(&[hop(1, 0.0)]), [[256, 256]]);
+        for range in [GroupWeights::Octet, GroupWeights::TwoOctets] {
+            let weights = |hops: &[Hop]| weights(hops, range);
+            assert_eq!(weights(&[hop(1, 10.0), hop(2, 10.0)]), [[256, 256], [256, 256]]);
+            assert_eq!(weights(&[hop(1, 5.0), hop(2, 10.0)]), [[128, 128], [256, 256]]);
+            assert_eq!(weights(&[hop(1, 1.0), hop(2, 10.0)]), [[26, 25], [256, 256]]);
+            assert_eq!(weights(&[hop(1, 0.0)]), [[256, 256]]);
+        }
+        let drained = [hop(1, 0.01), hop(2, 10.0)];
+        assert_eq!(weights(&drained, GroupWeights::Octet), [[1, 1], [256, 256]]);
+    }
+
+    #[test]
+    fn a_drained_way_gets_next_to_nothing_where_the_kernel_takes_wide_weights() {
+        let ways = [hop(1, 1.25e6), hop(2, 1.25e9), hop(3, 6.25e8)];
+        let [drained, full, half] = weights(&ways, GroupWeights::TwoOctets)[..] else { panic!() };
+        assert_eq!((drained, full), ([1, 1], [65_280, 65_280]));
+        let ratio = f64::from(half[0]) / f64::from(full[0]);
+        assert!((ratio - 0.5).abs() < 0.01, "{ratio}");
+        // The kernel shows the weight less one; so its lower octet is the same.
+        for weight in 1..=256 {
+            assert_eq!((grown(weight) - 1) & 0xff, weight - 1);
+            let times = f64::from(grown(weight)) / f64::from(weight);
+            assert!((200.0..=260.0).contains(&times), "{weight}: {times}");
+        }
     }
 
     #[test]

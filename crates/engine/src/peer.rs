@@ -258,10 +258,15 @@ fn next_octets(
     let first = untold.first().copied();
     let group = rib.groups.get_mut(&key)?;
     group.cache = Some(encoded.clone());
-    let news = first.filter(|(_, error)| group.untold.replace(discriminant(error)) != Some(discriminant(error)));
+    let news = first.filter(|(_, error)| {
+        group.untold.replace(discriminant(error)) != Some(discriminant(error))
+    });
     let text = news.and_then(|(id, error)| {
         let route = &rib.table.get(id)?.key;
-        Some(format!("{} cannot be told to it, the first is {route}: {error}", routes(untold.len())))
+        Some(format!(
+            "{} cannot be told to it, the first is {route}: {error}",
+            routes(untold.len())
+        ))
     });
     Some((encoded, text))
 }

@@ -73,9 +73,8 @@ impl Engine {
     }
 
     fn tell_fabric(&mut self, wanted: &Fabric) {
-        let every = |f: &Fabric| -> Vec<fabric::Evi> {
-            f.evis.values().chain(&f.vrfs).cloned().collect()
-        };
+        let every =
+            |f: &Fabric| -> Vec<fabric::Evi> { f.evis.values().chain(&f.vrfs).cloned().collect() };
         let before = every(&self.fabric);
         for evi in every(wanted) {
             let was = before.iter().find(|b| b.vni == evi.vni);

@@ -53,13 +53,16 @@ pub(crate) struct Rib {
     pub(crate) store: AttrStore,
     pub(crate) table: Table,
     pub(crate) groups: BTreeMap<GroupKey, Group>,
-    /// Destinations whose best path changed and has not been dealt with, in order.
+    /// Destinations whose best path changed and has not been dealt with, in order; each is held.
     pub(crate) dirty: Vec<DestId>,
 }
 
 impl Rib {
     fn note(&mut self, outcome: Outcome) {
         if let Outcome::BestChanged(id) = outcome {
+            // Who imported it must be able to leave it: it stays until that is done, also where the
+            // last group of neighbours has let go of it in the meantime.
+            self.table.hold(id);
             self.dirty.push(id);
         }
     }

@@ -296,11 +296,10 @@ impl Engine {
         mut messages: MessageCounts,
         at: Time,
     ) {
-        if let Some(up) = self.peer_mut(index).and_then(|p| p.up.as_mut()) {
-            if up.connection == connection {
-                up.in_flight = up.in_flight.saturating_sub(octets);
-                messages.update += std::mem::take(&mut up.updates_unreported);
-            }
+        let up = self.peer_mut(index).and_then(|p| p.up.as_mut());
+        if let Some(up) = up.filter(|up| up.connection == connection) {
+            up.in_flight = up.in_flight.saturating_sub(octets);
+            messages.update += std::mem::take(&mut up.updates_unreported);
         }
         self.session(now, index, session::Input::Sent { connection, at, messages });
     }

@@ -144,6 +144,17 @@ pub struct Multipath {
     pub max_paths: usize,
     /// Buckets of a resilient group.
     pub buckets: u16,
+    /// What weights the kernel takes.
+    pub weights: GroupWeights,
+}
+
+/// The weights that the kernel takes for a nexthop in a group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GroupWeights {
+    /// 1 to 256.
+    Octet,
+    /// 1 to 65536, since Linux 6.12.
+    TwoOctets,
 }
 
 /// The site's energy.

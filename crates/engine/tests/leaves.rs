@@ -3,14 +3,13 @@
 mod common;
 
 use common::*;
-use evpn_dataplane::object::{Mode, NeighbourKey};
+use evpn_dataplane::facts::{KernelEvent, LinkKind};
+use evpn_dataplane::object::{IfIndex, Mode, NeighbourKey};
 use evpn_energy::{OverrideRequest, OverrideTerms, Permille, Reading};
+use evpn_engine::settings::VniSettings;
 use evpn_engine::view::hosts::Place;
-use evpn_engine::view::routes::{PathFate, RouteFilter};
 use evpn_engine::{ClearKind, Event, Input, PersistRecord};
-use evpn_proto::bgp::session::{SessionState, StopReason};
-use evpn_proto::types::RouteType;
-use evpn_rib::decision::Step;
+use evpn_proto::bgp::session::StopReason;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -39,45 +38,13 @@ fn two_leaves_learn_each_others_hosts_flood_lists_and_prefixes() {
 }
 
 #[test]
-fn the_views_say_what_the_tables_hold() {
-    let net = two();
-    let view = net.view(0);
-    let [neighbor] = view.neighbors()[..] else { panic!("one neighbor") };
-    assert_eq!(neighbor.session.state(), SessionState::Established);
-    // MAC, MAC with address, flood route and two prefixes, each way.
-    assert_eq!((neighbor.received.held, neighbor.advertised), (5, 5));
-    assert_eq!(neighbor.received.rejected, 0);
-    assert!(neighbor.end_of_rib_sent && neighbor.end_of_rib_received);
-    assert!(!neighbor.owes_end_of_rib());
-
-    let vnis = view.vnis();
-    assert_eq!(vnis.len(), 2);
-    assert_eq!((vnis[0].macs.local, vnis[0].macs.remote), (1, 1));
-    assert_eq!((vnis[0].ips.local, vnis[0].ips.remote), (1, 1));
-    assert_eq!(vnis[0].flood_vteps, [vtep(2)]);
-    assert_eq!(vnis[0].rd.to_string(), "10.0.0.1:100");
-    assert_eq!(vnis[0].export[0].to_string(), "65001:100");
-    assert_eq!((vnis[1].prefixes.local, vnis[1].prefixes.remote), (2, 2));
-
-    let macs = view.macs(None, None, 10).hosts;
-    assert_eq!(macs.iter().map(|m| m.mac).collect::<Vec<_>>(), [mac(1), mac(2)]);
-    assert_eq!(macs[0].place, Place::Local(Some("swp1")));
-    assert!(matches!(macs[1].place, Place::Remote { vtep: v, .. } if v == vtep(2)));
-    let addresses = view.addresses(Some(vni(VNI)), None, 10).hosts;
-    assert_eq!(addresses.iter().map(|a| a.ip).collect::<Vec<_>>(), [host(1), host(2)]);
-    assert_eq!((addresses[0].vtep, addresses[1].vtep), (None, Some(vtep(2))));
-    assert!(addresses.iter().all(|a| a.active));
-}
-
-#[test]
 fn a_host_that_is_gone_is_gone_everywhere() {
     let mut net = two();
     net.forget(0, 1);
     assert_eq!(net.tables(1).host(mac(1)), None);
-    assert!(!net.tables(1).neighbours.contains_key(&NeighbourKey {
-        device: BRIDGE,
-        address: host(1)
-    }));
+    assert!(
+        !net.tables(1).neighbours.contains_key(&NeighbourKey { device: BRIDGE, address: host(1) })
+    );
     assert_eq!(net.view(1).neighbors()[0].received.held, 3);
     assert_eq!(net.view(0).neighbors()[0].advertised, 3);
     assert!(net.view(0).why_mac(mac(1), None).tables.is_empty());
@@ -122,9 +89,11 @@ fn a_restart_keeps_forwarding_and_takes_away_only_what_is_not_told_again() {
     let before = net.tables(0).clone();
     let own = net.tables(1).clone();
     // Host 3 left while evpnd of leaf 2 was away.
-    net.restart(1, host_events(2));
+    net.kill(1);
     assert_eq!(*net.tables(0), before, "nothing moves when the session is lost");
-    assert_eq!(net.leaves[1].mode, Some(Mode::Grow));
+    assert_eq!(net.view(0).neighbors()[0].received.stale, 7);
+    net.advance(3 * SECOND);
+    net.start_again(1, host_events(2));
     net.advance(20 * SECOND);
     assert_eq!(net.leaves[1].mode, Some(Mode::Sweep), "End-of-RIB has come");
     assert_eq!(net.tables(0).host(mac(2)), Some(vtep(2)));
@@ -243,38 +212,6 @@ fn a_low_battery_drains_step_by_step() {
 }
 
 #[test]
-fn why_tells_the_place_of_a_host_and_what_was_refused() {
-    let mut net = two();
-    let why = net.view(0).why_mac(mac(2), None);
-    assert!(why.reachable);
-    assert_eq!(why.verdict, "frames to it in VNI 100 go to VTEP 10.0.0.2");
-    assert_eq!(why.tables[0].name, "VNI 100");
-    assert_eq!(why.tables[0].winner.as_deref(), Some("only 10.0.0.2 announces it"));
-    assert_eq!(why.tables[0].candidates.len(), 2, "with its address and without");
-    assert_eq!(why.tables[0].intended.len(), 1);
-
-    let why = net.view(0).why_mac(mac(1), None);
-    assert_eq!(why.verdict, "frames to it in VNI 100 go out of swp1");
-
-    // It moves away: the kernel still has it here, the route wins.
-    net.learn(1, 1);
-    let why = net.view(0).why_mac(mac(1), Some(vni(VNI)));
-    assert_eq!(why.verdict, "frames to it in VNI 100 go to VTEP 10.0.0.2");
-    let local = why.tables[0].candidates.iter().find(|c| c.peer.is_none()).unwrap();
-    assert!(local.reason.contains("mobility sequence 1"), "{}", local.reason);
-
-    let why = net.view(0).why_mac(mac(99), Some(vni(VNI)));
-    assert!(!why.reachable && why.tables.is_empty());
-    assert_eq!(
-        why.verdict,
-        "nothing is known of it: frames to it in VNI 100 are flooded to 1 VTEP; 2 hosts known \
-         there, 0 here and 2 elsewhere"
-    );
-    let why = net.view(0).why_mac(mac(2), Some(vni(7)));
-    assert_eq!(why.tables[0].candidates[0].reason, "VNI 7 is not served here: evpnctl show evpn vni lists those that are");
-}
-
-#[test]
 fn why_tells_the_shares_of_a_prefix_and_what_energy_does_to_it() {
     let mut net = three(Ases::One);
     drain(&mut net, 600);
@@ -283,7 +220,10 @@ fn why_tells_the_shares_of_a_prefix_and_what_energy_does_to_it() {
     let reasons: Vec<&str> = why.tables[0].candidates.iter().map(|c| c.reason.as_str()).collect();
     assert_eq!(
         reasons,
-        ["it costs as much as the best: weight 2 of 514", "it costs as much as the best: weight 512 of 514"]
+        [
+            "it costs as much as the best: weight 2 of 514",
+            "it costs as much as the best: weight 512 of 514"
+        ]
     );
     let ours = net.view(0).why_prefix(service(), None);
     assert_eq!(
@@ -307,70 +247,71 @@ fn why_tells_the_shares_of_a_prefix_and_what_energy_does_to_it() {
 }
 
 #[test]
-fn a_route_that_comes_back_is_told_as_rejected_with_the_reason() {
-    // In a full mesh of ASes everyone relays to everyone.
-    let net = three(Ases::Each);
-    let routes = net.view(0).routes(&RouteFilter::default(), None, 1000).routes;
-    let fates = routes.iter().flat_map(|route| &route.paths).map(|path| path.fate);
-    let mut seen = [false; 3];
-    for fate in fates {
-        match fate {
-            PathFate::Best(_) => seen[0] = true,
-            PathFate::Lost(step) => {
-                seen[1] = true;
-                assert_eq!(step, Step::AsPath);
-            }
-            PathFate::Rejected(_) => seen[2] = true,
-        }
-    }
-    assert!(seen[0] && seen[1], "{seen:?}");
-}
-
-#[test]
-fn pages_hold_every_route_once_in_order_whatever_their_size() {
+fn a_new_vni_disturbs_none_of_the_others() {
     let mut net = two();
-    for n in 10..60 {
-        net.learn(0, n);
+    for n in 10..200 {
+        net.learn(1, n);
     }
-    for leaf in [0, 1] {
-        let view = net.view(leaf);
-        let all = view.routes(&RouteFilter::default(), None, 10_000);
-        assert_eq!(Some(all.routes.len()), all.total);
-        assert!(all.next.is_none());
-        let rank = |key: &evpn_proto::types::RouteKey| (key.rd(), key.route_type(), key.clone());
-        assert!(all.routes.is_sorted_by_key(|route| rank(&route.key)));
-        for limit in [1, 7, 109, 110, 1000] {
-            let (mut read, mut cursor) = (Vec::new(), None);
-            loop {
-                let page = view.routes(&RouteFilter::default(), cursor.as_ref(), limit);
-                assert!(page.routes.len() <= limit);
-                read.extend(page.routes.into_iter().map(|route| route.key));
-                // As text and back, as it travels.
-                match page.next {
-                    Some(next) => cursor = Some(next.to_string().parse().unwrap()),
-                    None => break,
-                }
-            }
-            let keys: Vec<_> = all.routes.iter().map(|route| route.key.clone()).collect();
-            assert_eq!(read, keys, "limit {limit}");
-        }
+    let (before, sent) = (net.tables(0).clone(), net.leaves[0].sent);
+    let count = net.leaves[0].changes;
+    let mut links = links(1);
+    let mut bridge = links[2].clone();
+    (bridge.index, bridge.name) = (IfIndex(30), "br200".into());
+    bridge.kind = links[4].kind.clone();
+    let mut vxlan = links[2].clone();
+    (vxlan.index, vxlan.name, vxlan.master) = (IfIndex(31), "vx200".into(), Some(IfIndex(30)));
+    if let LinkKind::Vxlan(x) = &mut vxlan.kind {
+        x.vni = Some(vni(200));
     }
+    bridge.master = None;
+    links.extend([bridge, vxlan]);
+    net.kernel(0, vec![KernelEvent::Links(links)]);
+    assert_eq!(net.view(0).vnis().len(), 3);
+    assert_eq!(*net.tables(0), before);
+    assert_eq!(net.leaves[0].changes, count, "nothing was written again");
+    let update = net.leaves[0].sent - sent;
+    assert!((1..200).contains(&update), "the new flood route alone is told: {update} octets");
 }
 
 #[test]
-fn a_filter_takes_exactly_what_it_says() {
-    let net = two();
-    let view = net.view(0);
-    let count = |filter: RouteFilter| view.routes(&filter, None, 1000).routes.len();
-    assert_eq!(count(RouteFilter::default()), 10);
-    let of_type = |t| RouteFilter { route_type: Some(t), ..RouteFilter::default() };
-    assert_eq!(count(of_type(RouteType::MAC_IP)), 4);
-    assert_eq!(count(of_type(RouteType::IMET)), 2);
-    assert_eq!(count(of_type(RouteType::IP_PREFIX)), 4);
-    assert_eq!(count(RouteFilter { mac: Some(mac(2)), ..RouteFilter::default() }), 2);
-    assert_eq!(count(RouteFilter { prefix: Some(service()), ..RouteFilter::default() }), 2);
-    assert_eq!(count(RouteFilter { vni: Some(vni(VNI)), ..RouteFilter::default() }), 6);
-    assert_eq!(count(RouteFilter { vni: Some(vni(L3VNI)), ..RouteFilter::default() }), 4);
-    let rd = "10.0.0.2:100".parse().unwrap();
-    assert_eq!(count(RouteFilter { rd: Some(rd), ..RouteFilter::default() }), 3);
+fn a_reload_touches_only_what_it_changes() {
+    let mut net = two();
+    let before = net.tables(0).clone();
+    let theirs = net.tables(1).clone();
+    let (sent, changes) = (net.leaves[0].sent, net.leaves[0].changes);
+    net.reconfigure(0, |settings| settings.sweep_delay *= 2);
+    assert_eq!((net.leaves[0].sent, net.leaves[0].changes), (sent, changes));
+
+    // The VRF changes: the hosts of VNI 100 are not touched.
+    let drain_time = 2 * net.view(0).settings().vrfs[0].drain_time;
+    net.reconfigure(0, |settings| settings.vrfs[0].drain_time = drain_time);
+    assert_eq!(net.tables(0).fdb, before.fdb);
+    assert_eq!(net.tables(0).routes, before.routes);
+    assert_eq!(*net.tables(1), theirs);
+
+    // A VNI is no longer served.
+    net.reconfigure(0, |settings| {
+        let off = VniSettings { enabled: false, ..VniSettings::default() };
+        settings.vnis.insert(vni(VNI), off);
+    });
+    assert_eq!(net.tables(0).host(mac(2)), None);
+    assert_eq!(net.tables(1).host(mac(1)), None);
+    assert_eq!(net.tables(0).routes, before.routes);
+    net.reconfigure(0, |settings| settings.vnis.clear());
+    assert_eq!(net.tables(0).fdb, before.fdb);
+    assert_eq!(*net.tables(1), theirs);
+}
+
+#[test]
+fn a_new_as_is_in_every_route_distinguisher_and_target() {
+    let mut net = two();
+    net.reconfigure(0, |settings| {
+        settings.router_id = [10, 0, 0, 77].into();
+    });
+    net.advance(20 * SECOND);
+    let rd = |net: &Net| net.view(0).vnis()[0].rd.to_string();
+    assert_eq!(rd(&net), "10.0.0.77:100");
+    let routes = net.view(1).routes(&Default::default(), None, 100).routes;
+    assert!(routes.iter().any(|r| r.key.rd().is_some_and(|rd| rd.to_string() == "10.0.0.77:100")));
+    assert_eq!(net.tables(1).host(mac(1)), Some(vtep(1)));
 }

@@ -11,7 +11,7 @@ use crate::table::DestId;
 use evpn_proto::types::MacAddr;
 use ipnet::IpNet;
 use smallvec::SmallVec;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A route for a prefix.
@@ -60,6 +60,8 @@ pub type Hops = SmallVec<[Hop; 2]>;
 #[derive(Debug, Default)]
 pub struct IpVrf {
     prefixes: Map<IpNet, SmallVec<[PrefixPath; 2]>>,
+    /// The next hops of all paths, each with how many there are.
+    vteps: BTreeMap<IpAddr, usize>,
     dirty: BTreeSet<IpNet>,
 }
 
@@ -67,9 +69,13 @@ impl IpVrf {
     /// A route is (or is still) imported.
     pub fn added(&mut self, prefix: IpNet, path: PrefixPath) {
         let paths = self.prefixes.entry(prefix).or_default();
+        *self.vteps.entry(path.vtep).or_default() += 1;
         match paths.iter_mut().find(|p| p.dest == path.dest) {
-            Some(slot) if *slot == path => return,
-            Some(slot) => *slot = path,
+            Some(slot) if *slot == path => {
+                forget(&mut self.vteps, path.vtep);
+                return;
+            }
+            Some(slot) => forget(&mut self.vteps, std::mem::replace(slot, path).vtep),
             None => {
                 paths.push(path);
                 paths.sort_by_key(|p| p.dest);
@@ -81,11 +87,23 @@ impl IpVrf {
     /// A route is no longer imported.
     pub fn removed(&mut self, prefix: IpNet, dest: DestId) {
         let Some(paths) = self.prefixes.get_mut(&prefix) else { return };
-        paths.retain(|p| p.dest != dest);
+        if let Some(place) = paths.iter().position(|p| p.dest == dest) {
+            forget(&mut self.vteps, paths.remove(place).vtep);
+        }
         if paths.is_empty() {
             self.prefixes.remove(&prefix);
         }
         self.dirty.insert(prefix);
+    }
+
+    /// A prefix's ways are to be looked at again, for a reason that is not in here.
+    pub fn touch(&mut self, prefix: IpNet) {
+        self.dirty.insert(prefix);
+    }
+
+    /// The next hops of all paths, sorted.
+    pub fn vteps(&self) -> impl Iterator<Item = IpAddr> {
+        self.vteps.keys().copied()
     }
 
     /// Prefixes whose ways may have changed since the last call, sorted.
@@ -126,6 +144,15 @@ impl IpVrf {
             .iter()
             .map(|p| Hop { vtep: p.vtep, router_mac: p.router_mac, share: share(p) })
             .collect()
+    }
+}
+
+fn forget(vteps: &mut BTreeMap<IpAddr, usize>, vtep: IpAddr) {
+    if let Some(count) = vteps.get_mut(&vtep) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            vteps.remove(&vtep);
+        }
     }
 }
 
@@ -185,6 +212,21 @@ mod tests {
             IpAddr::V6(_) => 0,
         };
         vrf.hops(&prefix(), 64).iter().map(|h| (last(h.vtep), h.share)).collect()
+    }
+
+    #[test]
+    fn the_next_hops_are_those_of_the_paths() {
+        let mut vrf = IpVrf::default();
+        vrf.added(prefix(), path(1, 100, None));
+        vrf.added(prefix(), path(1, 100, None));
+        vrf.added(prefix(), path(2, 100, None));
+        let moved = PrefixPath { vtep: IpAddr::from([10, 0, 0, 3]), ..path(2, 100, None) };
+        vrf.added(prefix(), moved);
+        let known: Vec<IpAddr> = vrf.vteps().collect();
+        assert_eq!(known, [IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 3])]);
+        vrf.removed(prefix(), DestId(1));
+        vrf.removed(prefix(), DestId(2));
+        assert_eq!(vrf.vteps().count(), 0);
     }
 
     #[test]

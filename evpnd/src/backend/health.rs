@@ -124,6 +124,9 @@ fn sweep(seen: &Seen) -> Result<String, String> {
 
 fn dataplane(report: Result<&DataplaneReport, &String>) -> Result<String, String> {
     let report = report.map_err(Clone::clone)?;
+    if let Some(other) = &report.held {
+        return Err(format!("nothing stale is deleted beside another EVPN daemon: {other}"));
+    }
     match report.summary.parked {
         0 => Ok("no object is set aside".to_owned()),
         parked => Err(format!(

@@ -34,7 +34,10 @@ fn cause(neighbor: &Neighbor<'_>) -> Option<(Cause, Time)> {
             return Some((Cause::NoCommonFamily { theirs }, Time::ZERO));
         }
     }
-    let ended = reset.map(|reset| (of_reason(neighbor, &reset.reason), reset.at));
+    // What went wrong before the first time that it came up has been overcome.
+    let overcome = neighbor.is_established() && session.times_established() == 1;
+    let ended = reset.filter(|_| !overcome);
+    let ended = ended.map(|reset| (of_reason(neighbor, &reset.reason), reset.at));
     let dialled = session.last_connect_error().filter(|_| !neighbor.is_established());
     let dialled = dialled.map(|(at, error)| (of_dial(error), *at));
     ended.into_iter().chain(dialled).max_by_key(|(_, at)| *at)

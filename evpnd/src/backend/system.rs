@@ -46,6 +46,10 @@ pub(super) fn reloaded(outcome: Result<Vec<(String, String)>, Vec<String>>) -> A
             .remedy("mend the files, then evpnctl config reload")
             .details(problems)
     })?;
-    let changes = changes.into_iter().map(|(text, effect)| ConfigChange { text, effect });
-    Ok(Reloaded { changes: changes.collect() })
+    let change = |(text, effect): (String, String)| {
+        // The effect has a place of its own.
+        let text = text.strip_suffix(&format!(" ({effect})")).map(str::to_owned).unwrap_or(text);
+        ConfigChange { text, effect }
+    };
+    Ok(Reloaded { changes: changes.into_iter().map(change).collect() })
 }

@@ -77,7 +77,8 @@ impl<'a> View<'a> {
         limit: usize,
     ) -> Hosts<Mac<'a>, MacAddr> {
         let known = |entry: &MacEntry| entry.local.is_some() || !entry.remote.is_empty();
-        let keys = |evi: &'a Evi| evi.macs.macs().filter(move |(_, e)| known(e)).map(|(mac, _)| mac);
+        let keys =
+            |evi: &'a Evi| evi.macs.macs().filter(move |(_, e)| known(e)).map(|(mac, _)| mac);
         self.page(vni, after, limit, keys, |evi, mac| self.mac(evi, mac))
     }
 
@@ -89,7 +90,7 @@ impl<'a> View<'a> {
         limit: usize,
     ) -> Hosts<Address, IpAddr> {
         let keys = |evi: &'a Evi| evi.macs.ips().map(|(ip, _)| ip);
-        self.page(vni, after, limit, keys, |evi, ip| address(evi, ip))
+        self.page(vni, after, limit, keys, address)
     }
 
     fn page<K: Ord + Copy, T, I: Iterator<Item = K>>(

@@ -66,9 +66,8 @@ impl Neighbor<'_> {
 impl<'a> View<'a> {
     /// Every configured neighbour, by address.
     pub fn neighbors(&self) -> Vec<Neighbor<'a>> {
-        let configured = |peer: &&Peer| {
-            self.settings().neighbors.iter().any(|n| n.address == peer.address())
-        };
+        let configured =
+            |peer: &&Peer| self.settings().neighbors.iter().any(|n| n.address == peer.address());
         let peers = self.engine.peers.iter().filter(configured);
         let mut neighbors: Vec<_> = peers.map(|peer| self.of_peer(peer)).collect();
         neighbors.sort_by_key(Neighbor::address);

@@ -9,13 +9,15 @@
 
 use super::{View, smallest};
 use crate::import::Target;
+use bytes::Bytes;
 use evpn_proto::bgp::attributes::PathAttributes;
-use evpn_proto::types::{Esi, Label, MacAddr, Rd, RouteKey, RouteType, Vni};
+use evpn_proto::types::{Esi, EthernetTag, Label, MacAddr, Rd, RouteKey, RouteType, Vni};
 use evpn_rib::PeerIdx;
 use evpn_rib::decision::{Source, Step};
 use evpn_rib::table::{Dest, DestId, Path, Stale};
 use ipnet::IpNet;
 use smallvec::SmallVec;
+use std::cmp::Ordering;
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -57,71 +59,58 @@ impl RouteFilter {
     }
 }
 
-/// Where the next page begins: after this key.
-///
-/// Octets whose order is the table's: distinguisher, type, then the fields of the key.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Cursor(SmallVec<[u8; 36]>);
+/// Where the next page begins: after this key. As text it is opaque to whoever carries it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cursor(RouteKey);
 
 /// Not a cursor of ours.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[error("this is no cursor of a page of routes: leave it out to begin at the first page")]
 pub struct CursorError;
 
-impl Cursor {
-    pub(super) fn of(key: &RouteKey) -> Self {
-        let mut octets = SmallVec::new();
-        let Rd(rd) = key.rd().unwrap_or(Rd([0; 8]));
-        octets.extend_from_slice(&rd);
-        octets.push(key.route_type().0);
-        match key {
-            RouteKey::EthernetAd { esi, etag, .. } => {
-                octets.extend_from_slice(&esi.0);
-                octets.extend_from_slice(&etag.0.to_be_bytes());
-            }
-            RouteKey::MacIp { etag, mac, ip, .. } => {
-                octets.extend_from_slice(&etag.0.to_be_bytes());
-                octets.extend_from_slice(&mac.0);
-                if let Some(ip) = ip {
-                    push_address(&mut octets, *ip);
-                }
-            }
-            RouteKey::Imet { etag, originator, .. } => {
-                octets.extend_from_slice(&etag.0.to_be_bytes());
-                push_address(&mut octets, *originator);
-            }
-            RouteKey::EthernetSegment { esi, originator, .. } => {
-                octets.extend_from_slice(&esi.0);
-                push_address(&mut octets, *originator);
-            }
-            RouteKey::IpPrefix { etag, prefix, .. } => {
-                octets.extend_from_slice(&etag.0.to_be_bytes());
-                push_address(&mut octets, prefix.addr());
-                octets.push(prefix.prefix_len());
-            }
-            RouteKey::Opaque { body, .. } => octets.extend_from_slice(body),
-        }
-        Self(octets)
-    }
-}
-
-/// IPv4 before IPv6; the family's octet also keeps apart what is of different length.
-fn push_address(octets: &mut SmallVec<[u8; 36]>, address: IpAddr) {
-    match address {
-        IpAddr::V4(v4) => {
-            octets.push(4);
-            octets.extend_from_slice(&v4.octets());
-        }
-        IpAddr::V6(v6) => {
-            octets.push(6);
-            octets.extend_from_slice(&v6.octets());
-        }
-    }
+/// The order that people see: by distinguisher, then by type and key.
+pub(super) fn order(a: &RouteKey, b: &RouteKey) -> Ordering {
+    a.rd().cmp(&b.rd()).then_with(|| a.cmp(b))
 }
 
 impl fmt::Display for Cursor {
+    /// The type, then the fields of the key, in hexadecimal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+        let mut octets = vec![self.0.route_type().0];
+        octets.extend(self.0.rd().iter().flat_map(|rd| rd.0));
+        match &self.0 {
+            RouteKey::EthernetAd { esi, etag, .. } => {
+                octets.extend(esi.0);
+                octets.extend(etag.0.to_be_bytes());
+            }
+            RouteKey::MacIp { etag, mac, ip, .. } => {
+                octets.extend(etag.0.to_be_bytes());
+                octets.extend(mac.0);
+                octets.extend(ip.iter().flat_map(|ip| address_octets(*ip)));
+            }
+            RouteKey::Imet { etag, originator, .. } => {
+                octets.extend(etag.0.to_be_bytes());
+                octets.extend(address_octets(*originator));
+            }
+            RouteKey::EthernetSegment { esi, originator, .. } => {
+                octets.extend(esi.0);
+                octets.extend(address_octets(*originator));
+            }
+            RouteKey::IpPrefix { etag, prefix, .. } => {
+                octets.extend(etag.0.to_be_bytes());
+                octets.push(prefix.prefix_len());
+                octets.extend(address_octets(prefix.addr()));
+            }
+            RouteKey::Opaque { body, .. } => octets.extend(body),
+        }
+        octets.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
+fn address_octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
     }
 }
 
@@ -131,11 +120,85 @@ impl FromStr for Cursor {
     fn from_str(text: &str) -> Result<Self, CursorError> {
         let digit = |octet: u8| char::from(octet).to_digit(16).and_then(|d| u8::try_from(d).ok());
         let pair = |pair: &[u8]| match *pair {
-            [high, low] => Some(digit(high)? << 4 | digit(low)?),
+            [high, low] => Some((digit(high)? << 4) | digit(low)?),
             _ => None,
         };
-        let octets: Option<SmallVec<_>> = text.as_bytes().chunks(2).map(pair).collect();
-        octets.map(Self).ok_or(CursorError)
+        let octets: Option<Vec<u8>> = text.as_bytes().chunks(2).map(pair).collect();
+        octets.and_then(|octets| key_of(&octets)).map(Self).ok_or(CursorError)
+    }
+}
+
+/// The key that a cursor's octets name.
+fn key_of(octets: &[u8]) -> Option<RouteKey> {
+    let (route_type, mut rest) = octets.split_first()?;
+    let route_type = RouteType(*route_type);
+    let known = [
+        RouteType::ETHERNET_AD,
+        RouteType::MAC_IP,
+        RouteType::IMET,
+        RouteType::ETHERNET_SEGMENT,
+        RouteType::IP_PREFIX,
+    ];
+    if !known.contains(&route_type) {
+        return Some(RouteKey::Opaque { route_type, body: Bytes::copy_from_slice(rest) });
+    }
+    let rest = &mut rest;
+    let rd = Rd(take(rest)?);
+    Some(match route_type {
+        RouteType::ETHERNET_AD => {
+            RouteKey::EthernetAd { rd, esi: Esi(take(rest)?), etag: take_etag(rest)? }
+        }
+        RouteType::MAC_IP => {
+            let (etag, mac) = (take_etag(rest)?, MacAddr(take(rest)?));
+            let ip = if rest.is_empty() { None } else { Some(address_of(rest)?) };
+            RouteKey::MacIp { rd, etag, mac, ip }
+        }
+        RouteType::IMET => {
+            RouteKey::Imet { rd, etag: take_etag(rest)?, originator: address_of(rest)? }
+        }
+        RouteType::ETHERNET_SEGMENT => {
+            let esi = Esi(take(rest)?);
+            RouteKey::EthernetSegment { rd, esi, originator: address_of(rest)? }
+        }
+        _ => {
+            let (etag, [length]) = (take_etag(rest)?, take(rest)?);
+            let prefix = IpNet::new(address_of(rest)?, length).ok()?;
+            RouteKey::IpPrefix { rd, etag, prefix }
+        }
+    })
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, after) = rest.split_first_chunk::<N>()?;
+    *rest = after;
+    Some(*taken)
+}
+
+fn take_etag(rest: &mut &[u8]) -> Option<EthernetTag> {
+    Some(EthernetTag(u32::from_be_bytes(take(rest)?)))
+}
+
+fn address_of(octets: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
+}
+
+/// A route in the table's order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Row<'a> {
+    key: &'a RouteKey,
+    id: DestId,
+}
+
+impl Ord for Row<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        order(self.key, other.key)
+    }
+}
+
+impl PartialOrd for Row<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
@@ -212,11 +275,11 @@ impl View<'_> {
                 && filter.takes(&dest.key)
                 && filter.vni.is_none_or(|vni| self.belongs_to(*id, dest, vni))
         });
-        let keys = wanted.map(|(id, dest)| (Cursor::of(&dest.key), id));
-        let rest = keys.filter(|(key, _)| after.is_none_or(|after| key > after));
-        let (page, more) = smallest(rest, limit);
-        let next = page.last().filter(|_| more).map(|(key, _)| key.clone());
-        let routes = page.iter().filter_map(|(_, id)| self.route(*id)).collect();
+        let beyond = |key| after.is_none_or(|Cursor(after)| order(key, after).is_gt());
+        let rows = wanted.map(|(id, dest)| Row { key: &dest.key, id });
+        let (page, more) = smallest(rows.filter(|row| beyond(row.key)), limit);
+        let next = page.last().filter(|_| more).map(|row| Cursor(row.key.clone()));
+        let routes = page.iter().filter_map(|row| self.route(row.id)).collect();
         let total = filter.is_empty().then(|| table.len());
         Routes { routes, next, total }
     }
@@ -281,5 +344,40 @@ impl View<'_> {
         let rivals = dest.paths().iter().filter(|p| p.peer != path.peer && p.reject.is_none());
         // The strongest rival is the one that came furthest.
         PathFate::Best(rivals.filter_map(beaten).max_by_key(|step| *step as u8))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_survives_as_text_whatever_key_it_names() {
+        let rd = Rd([0, 1, 10, 0, 0, 1, 0, 100]);
+        let (etag, esi) = (EthernetTag(7), Esi([3; 10]));
+        let v4 = IpAddr::from([192, 0, 2, 1]);
+        let v6: IpAddr = "2001:db8::1".parse().unwrap();
+        let mac = MacAddr([2, 0, 0, 0, 0, 1]);
+        let prefix = |text: &str| text.parse().unwrap();
+        let body = Bytes::from_static(b"what it is");
+        let keys = [
+            RouteKey::EthernetAd { rd, esi, etag },
+            RouteKey::MacIp { rd, etag, mac, ip: None },
+            RouteKey::MacIp { rd, etag, mac, ip: Some(v4) },
+            RouteKey::MacIp { rd, etag, mac, ip: Some(v6) },
+            RouteKey::Imet { rd, etag, originator: v4 },
+            RouteKey::Imet { rd, etag, originator: v6 },
+            RouteKey::EthernetSegment { rd, esi, originator: v6 },
+            RouteKey::IpPrefix { rd, etag, prefix: prefix("10.1.0.0/16") },
+            RouteKey::IpPrefix { rd, etag, prefix: prefix("2001:db8::/32") },
+            RouteKey::Opaque { route_type: RouteType(11), body },
+        ];
+        for key in keys {
+            let text = Cursor(key.clone()).to_string();
+            assert_eq!(text.parse(), Ok(Cursor(key)), "{text}");
+        }
+        for nonsense in ["", "0", "zz", "02", "0200", "05ffffffffffffffff00000000ff0a000000"] {
+            assert_eq!(nonsense.parse::<Cursor>(), Err(CursorError), "{nonsense}");
+        }
     }
 }

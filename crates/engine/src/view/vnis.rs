@@ -80,10 +80,8 @@ impl<'a> View<'a> {
         let vni = fabric.vni;
         let vrf = self.engine.vrfs.get(&place);
         let rd = vrf.map(|vrf| vrf.rd).or(settings.rd);
-        let prefixes = vrf.map(|vrf| Count {
-            local: vrf.announced.len(),
-            remote: vrf.fib.prefixes().count(),
-        });
+        let prefixes =
+            vrf.map(|vrf| Count { local: vrf.announced.len(), remote: vrf.fib.prefixes().count() });
         Vni {
             fabric,
             vrf: Some(settings),

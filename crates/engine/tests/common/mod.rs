@@ -4,187 +4,33 @@
 //! answers back.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+mod site;
+
+pub(crate) use site::*;
+
 use bytes::Bytes;
-use evpn_dataplane::facts::{BridgePort, KernelEvent, Link, LinkKind, MacOrigin, Vxlan};
+use evpn_dataplane::facts::KernelEvent;
 use evpn_dataplane::object::{
-    Change, FdbEntry, FdbKey, FdbTarget, FloodKey, IfIndex, Mode, Neighbour, NeighbourKey, Nexthop,
+    Change, FdbEntry, FdbKey, FdbTarget, FloodKey, Mode, Neighbour, NeighbourKey, Nexthop,
     NexthopGroup, NexthopId, Route, RouteKey,
 };
-use evpn_energy::{Gates, Levers, Policy, UnixSeconds};
-use evpn_engine::settings::{
-    AllVnis, AnnouncedPrefix, EnergySettings, Multipath, NeighborSettings, RouteTargetForm,
-    Settings, Targets, VrfSettings,
-};
+use evpn_energy::UnixSeconds;
+use evpn_engine::settings::Settings;
 use evpn_engine::{Engine, Event, Input, Memory, Now, Output, PersistRecord, Progress, Start};
-use evpn_proto::bgp::message::{Family, Message};
-use evpn_proto::bgp::session::{
-    ConnectionId, GracefulRestartConfig, MessageCounts, PeerAs, SessionConfig, TransportError,
-};
+use evpn_proto::bgp::attributes::PathAttributes;
+use evpn_proto::bgp::message::{Message, Update};
+use evpn_proto::bgp::session::{ConnectionId, MessageCounts, TransportError};
 use evpn_proto::bgp::wire::{DecodeContext, HEADER_LENGTH, decode};
-use evpn_proto::types::{Asn, MacAddr, Time, Vni};
+use evpn_proto::types::{EvpnRoute, MacAddr, Time};
 use evpn_rib::PeerIdx;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) const VNI: u32 = 100;
-pub(crate) const L3VNI: u32 = 5000;
-pub(crate) const UNDERLAY: IfIndex = IfIndex(2);
-pub(crate) const PORT: IfIndex = IfIndex(12);
-pub(crate) const BRIDGE: IfIndex = IfIndex(10);
-pub(crate) const VXLAN: IfIndex = IfIndex(11);
-pub(crate) const L3_BRIDGE: IfIndex = IfIndex(20);
-pub(crate) const L3_VXLAN: IfIndex = IfIndex(21);
-pub(crate) const TABLE: u32 = 1005;
 /// The time that an idle session may stand without a step of the clock.
 const STEP: Duration = Duration::from_secs(1);
-
-pub(crate) fn vni(number: u32) -> Vni {
-    Vni::new(number).unwrap()
-}
-
-pub(crate) fn mac(n: u8) -> MacAddr {
-    MacAddr([2, 0, 0, 0, 0, n])
-}
-
-pub(crate) fn host(n: u8) -> IpAddr {
-    IpAddr::from([192, 168, 100, n])
-}
-
-pub(crate) fn prefix(text: &str) -> IpNet {
-    text.parse().unwrap()
-}
-
-/// Where the session with leaf `n` is.
-pub(crate) fn underlay(n: u8) -> IpAddr {
-    IpAddr::from([10, 9, 0, n])
-}
-
-/// The VTEP of leaf `n`, which is its router id too.
-pub(crate) fn vtep(n: u8) -> IpAddr {
-    Ipv4Addr::new(10, 0, 0, n).into()
-}
-
-/// An AS for each leaf, or one for all.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ases {
-    Each,
-    One,
-}
-
-/// The settings of leaf `n`, whose neighbours are `peers`.
-pub(crate) fn settings(n: u8, peers: &[u8], ases: Ases) -> Settings {
-    let asn = |n: u8| match ases {
-        Ases::Each => Asn(65000 + u32::from(n)),
-        Ases::One => Asn(65000),
-    };
-    let router_id = Ipv4Addr::new(10, 0, 0, n);
-    let neighbor = |peer: &u8| {
-        let mut session = SessionConfig::new(asn(n), PeerAs::Exactly(asn(*peer)), router_id);
-        session.graceful_restart = Some(GracefulRestartConfig {
-            restart_time: Duration::from_secs(120),
-            restarting: false,
-            preserved: vec![Family::EVPN],
-        });
-        NeighborSettings { address: underlay(*peer), session, shutdown: false, multihop: false }
-    };
-    Settings {
-        asn: asn(n),
-        router_id,
-        vtep: None,
-        neighbors: peers.iter().map(neighbor).collect(),
-        all_vnis: AllVnis::Served,
-        vnis: BTreeMap::new(),
-        route_target_form: RouteTargetForm::AsVni,
-        vrfs: vec![vrf(n)],
-        multipath: Multipath { max_paths: 8, buckets: 64 },
-        sweep_delay: Duration::from_secs(60),
-        stale_time: Duration::from_secs(60),
-        energy: None,
-    }
-}
-
-/// A VRF that announces 198.51.N.0/24 and the service address that every leaf has.
-fn vrf(n: u8) -> VrfSettings {
-    let drain_time = Duration::from_secs(120);
-    let own = prefix(&format!("198.51.{n}.0/24"));
-    let announced = |prefix| AnnouncedPrefix { prefix, drain_time };
-    VrfSettings {
-        name: "red".into(),
-        l3vni: vni(L3VNI),
-        table: TABLE,
-        prefixes: vec![announced(own), announced(service())],
-        redistribute_connected: false,
-        drain_time,
-        rd: None,
-        import: Targets::default(),
-        export: Targets::default(),
-    }
-}
-
-pub(crate) fn service() -> IpNet {
-    prefix("203.0.113.10/32")
-}
-
-pub(crate) fn energy() -> EnergySettings {
-    EnergySettings {
-        site: "barn".into(),
-        capacity_bits: 8_000_000_000,
-        policy: Policy::default(),
-        levers: Levers::default(),
-        plausibility: Gates::default(),
-    }
-}
-
-/// The devices of leaf `n`.
-pub(crate) fn links(n: u8) -> Vec<Link> {
-    let link = |index: IfIndex, name: &str, kind| Link {
-        index,
-        name: name.into(),
-        mac: Some(MacAddr([2, n, 0, 0, 0, u8::try_from(index.0).unwrap()])),
-        mtu: 1500,
-        admin_up: true,
-        carrier: true,
-        master: None,
-        port: None,
-        kind,
-        addresses: Vec::new(),
-    };
-    let port = Some(BridgePort { learning: false, neigh_suppress: true });
-    let vxlan = |index, name: &str, number, master| Link {
-        master: Some(master),
-        port,
-        ..link(
-            index,
-            name,
-            LinkKind::Vxlan(Vxlan {
-                vni: Some(vni(number)),
-                local: Some(vtep(n)),
-                port: 4789,
-                learning: false,
-                external: false,
-            }),
-        )
-    };
-    let bridge = || LinkKind::Bridge { vlan_filtering: false };
-    let other = || LinkKind::Other("veth".into());
-    vec![
-        Link {
-            addresses: vec![IpNet::new(underlay(n), 24).unwrap()],
-            mtu: 9000,
-            ..link(UNDERLAY, "eth0", other())
-        },
-        Link {
-            addresses: vec![prefix(&format!("192.168.100.{}/24", 200 + n))],
-            ..link(BRIDGE, "br100", bridge())
-        },
-        vxlan(VXLAN, "vx100", VNI, BRIDGE),
-        Link { master: Some(BRIDGE), ..link(PORT, "swp1", other()) },
-        link(L3_BRIDGE, "br5000", bridge()),
-        vxlan(L3_VXLAN, "vx5000", L3VNI, L3_BRIDGE),
-    ]
-}
 
 /// What the engine wants the kernel to hold.
 #[derive(Clone, Default, Debug, PartialEq)]
@@ -273,8 +119,10 @@ pub(crate) struct Leaf {
     pub(crate) persisted: Vec<PersistRecord>,
     pub(crate) events: Vec<Event>,
     pub(crate) mode: Option<Mode>,
-    /// Octets of UPDATEs that it has sent.
+    /// Octets that it has sent.
     pub(crate) sent: usize,
+    /// Objects that it wanted written or deleted.
+    pub(crate) changes: usize,
     /// Unplugged: nobody reaches it.
     pub(crate) unplugged: bool,
 }
@@ -308,6 +156,7 @@ impl Net {
                 events: Vec::new(),
                 mode: None,
                 sent: 0,
+                changes: 0,
                 unplugged: false,
             });
         }
@@ -347,12 +196,17 @@ impl Net {
         self.kernel(leaf, events);
     }
 
-    /// evpnd of a leaf dies and starts anew; the kernel keeps what it has.
-    pub(crate) fn restart(&mut self, leaf: usize, hosts: Vec<KernelEvent>) {
+    /// evpnd of a leaf dies; the kernel keeps what it has.
+    pub(crate) fn kill(&mut self, leaf: usize) {
         let ends: Vec<End> = self.ends.keys().filter(|end| end.leaf == leaf).copied().collect();
         for end in ends {
             self.close(end);
         }
+        self.settle();
+    }
+
+    /// It starts anew; the kernel tells these hosts.
+    pub(crate) fn start_again(&mut self, leaf: usize, hosts: Vec<KernelEvent>) {
         let mut settings = self.leaves[leaf].engine.view(self.now).settings().clone();
         for neighbor in &mut settings.neighbors {
             if let Some(restart) = neighbor.session.graceful_restart.as_mut() {
@@ -361,7 +215,6 @@ impl Net {
         }
         let memory = Memory { start: Start::Restart, ..Memory::default() };
         self.leaves[leaf].engine = Engine::new(settings, memory, 99, self.now);
-        self.settle();
         self.boot_one(leaf, hosts);
     }
 
@@ -384,6 +237,30 @@ impl Net {
         let gone = KernelEvent::LocalMacGone { bridge: BRIDGE, mac: mac(n) };
         let address = KernelEvent::NeighbourGone { device: BRIDGE, address: host(n) };
         self.kernel(leaf, vec![gone, address]);
+    }
+
+    /// The settings of a leaf change.
+    pub(crate) fn reconfigure(&mut self, leaf: usize, change: impl FnOnce(&mut Settings)) {
+        let mut settings = self.view(leaf).settings().clone();
+        change(&mut settings);
+        self.input(leaf, Input::Reconfigure(Box::new(settings)));
+    }
+
+    /// An UPDATE reaches a leaf as if its neighbour at `from` had sent it.
+    pub(crate) fn inject(
+        &mut self,
+        leaf: usize,
+        from: u8,
+        attributes: PathAttributes,
+        announced: Vec<EvpnRoute>,
+    ) {
+        let neighbor = self.view(leaf).neighbor(underlay(from)).unwrap();
+        let (peer, connection) = (neighbor.index, neighbor.session.endpoints().unwrap().connection);
+        let attributes = Some(Arc::new(attributes));
+        let update = Update { attributes, announced, ..Update::default() };
+        let message = Box::new(Message::Update(update));
+        let at = self.now.time;
+        self.input(leaf, Input::Received { peer, connection, message, at });
     }
 
     /// Every connection of a leaf breaks, and none comes about until it is plugged in again.
@@ -461,9 +338,10 @@ impl Net {
             }
             Output::Refused { serial } => {
                 let connection = ConnectionId::incoming(serial);
-                let far = self.ends.iter().find(|(_, c)| {
-                    c.far.leaf == leaf && c.far.connection == connection
-                });
+                let far = self
+                    .ends
+                    .iter()
+                    .find(|(_, c)| c.far.leaf == leaf && c.far.connection == connection);
                 let dialler = far.map(|(end, _)| *end);
                 if let Some(End { leaf, peer, connection }) = dialler {
                     self.ends.remove(&End { leaf, peer, connection });
@@ -485,6 +363,7 @@ impl Net {
                 }
             }
             Output::Dataplane(changes) => {
+                self.leaves[leaf].changes += changes.len();
                 for change in changes {
                     self.leaves[leaf].tables.apply(change);
                 }
@@ -565,9 +444,7 @@ impl Net {
             let context = context.unwrap_or(DecodeContext::INITIAL);
             let End { leaf, peer, connection } = far;
             let input = match decode(message, &context) {
-                Ok(message) => {
-                    Input::Received { peer, connection, message: Box::new(message), at }
-                }
+                Ok(message) => Input::Received { peer, connection, message: Box::new(message), at },
                 Err(notification) => Input::Malformed { peer, connection, notification },
             };
             self.queue.push_back((leaf, input));
@@ -581,13 +458,4 @@ impl Net {
     pub(crate) fn view(&self, leaf: usize) -> evpn_engine::view::View<'_> {
         self.leaves[leaf].engine.view(self.now)
     }
-}
-
-/// What a kernel says of a host behind a port, with its address.
-pub(crate) fn host_events(n: u8) -> Vec<KernelEvent> {
-    let (mac, origin) = (mac(n), MacOrigin::Learned);
-    vec![
-        KernelEvent::LocalMac { bridge: BRIDGE, port: PORT, mac, origin },
-        KernelEvent::Neighbour { device: BRIDGE, address: host(n), mac },
-    ]
 }

@@ -1,6 +1,8 @@
 //! Why a host is where it is.
 
-use super::{Candidate, Fate, NOT_IMPORTED, Table, Why, counted, import_texts, no_target, route_targets};
+use super::{
+    Candidate, Fate, NOT_IMPORTED, Table, Why, counted, import_texts, no_target, route_targets,
+};
 use crate::evi::Evi;
 use crate::import::{Candidate as Offered, Target};
 use crate::view::View;
@@ -106,7 +108,9 @@ impl View<'_> {
             _ if self.settings().vrfs.iter().any(|vrf| vrf.l3vni == vni) => {
                 format!("VNI {vni} is an L3VNI: ask for a prefix")
             }
-            _ => format!("VNI {vni} is not served here: evpnctl show evpn vni lists those that are"),
+            _ => {
+                format!("VNI {vni} is not served here: evpnctl show evpn vni lists those that are")
+            }
         }
     }
 
@@ -232,7 +236,9 @@ fn among_remotes(evi: &Evi, entry: &MacEntry, remote: &Remote) -> (Fate, String)
         } else if ours.sequence > sequence {
             format!("the host is here, mobility sequence {} against {sequence}", ours.sequence)
         } else {
-            format!("the host is here, equal mobility sequence {sequence}, and our VTEP {vtep} is lower")
+            format!(
+                "the host is here, equal mobility sequence {sequence}, and our VTEP {vtep} is lower"
+            )
         };
         return (Fate::Lost, reason);
     }

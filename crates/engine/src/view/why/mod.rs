@@ -10,7 +10,7 @@ mod mac;
 mod prefix;
 
 use super::View;
-use super::routes::{Cursor, PathFate, Route, RoutePath};
+use super::routes::{PathFate, Route, RoutePath, order};
 use crate::settings::Targets;
 use evpn_dataplane::object::Change;
 use evpn_proto::types::{RouteKey, Vni};
@@ -121,9 +121,9 @@ impl View<'_> {
     fn routes_where(&self, wanted: impl Fn(&RouteKey) -> bool) -> Vec<(DestId, Route)> {
         let table = &self.engine.rib.table;
         let found = table.iter().filter(|(_, dest)| wanted(&dest.key));
-        let mut found: Vec<_> = found.map(|(id, dest)| (Cursor::of(&dest.key), id)).collect();
-        found.sort();
-        found.into_iter().filter_map(|(_, id)| Some((id, self.route(id)?))).collect()
+        let mut found: Vec<_> = found.filter_map(|(id, _)| Some((id, self.route(id)?))).collect();
+        found.sort_by(|(_, a), (_, b)| order(&a.key, &b.key));
+        found
     }
 }
 

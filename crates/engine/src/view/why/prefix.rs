@@ -1,7 +1,8 @@
 //! Why packets to a prefix go where they go.
 
-use super::{Candidate, Fate, NOT_IMPORTED, Table, Why, counted, import_texts, no_target, route_targets};
-use crate::fib::weights;
+use super::{
+    Candidate, Fate, NOT_IMPORTED, Table, Why, counted, import_texts, no_target, route_targets,
+};
 use crate::import::{Candidate as Offered, Target};
 use crate::view::View;
 use crate::view::energy::Drain;
@@ -42,7 +43,8 @@ impl View<'_> {
             tables.push(Table::new(NOT_IMPORTED.to_owned(), nowhere));
         }
         let reachable = !verdicts.is_empty();
-        let verdict = if reachable { verdicts.join("; ") } else { self.unknown_prefix(only, &tables) };
+        let verdict =
+            if reachable { verdicts.join("; ") } else { self.unknown_prefix(only, &tables) };
         Why { subject: asked.to_string(), verdict, reachable, tables }
     }
 
@@ -148,7 +150,9 @@ impl View<'_> {
         let named = vrf.settings.prefixes.iter().any(|p| p.prefix == prefix);
         let origin = if named { "the configuration names it" } else { "it is connected" };
         let (fate, reason) = match here {
-            Some(device) => (Fate::Best, format!("it is here, on {device}, which the kernel prefers")),
+            Some(device) => {
+                (Fate::Best, format!("it is here, on {device}, which the kernel prefers"))
+            }
             None if vrf.fib.hops(&prefix).is_empty() => {
                 (Fate::Best, format!("announced by us: {origin}; nobody else announces it"))
             }
@@ -205,15 +209,18 @@ impl View<'_> {
         path: &PrefixPath,
     ) -> (Fate, String) {
         let hops = vrf.fib.hops(prefix);
-        let weighed = weights(hops).into_iter().zip(hops);
-        let weighed: Vec<(u32, _)> =
-            weighed.map(|(copies, hop)| (copies.iter().map(|w| u32::from(*w)).sum(), hop)).collect();
+        let weighed = vrf.fib.weights(hops).into_iter().zip(hops);
+        let weighed: Vec<(u32, _)> = weighed
+            .map(|(copies, hop)| (copies.iter().map(|w| u32::from(*w)).sum(), hop))
+            .collect();
         let all: u32 = weighed.iter().map(|(weight, _)| weight).sum();
         let mine = weighed.iter().find(|(_, hop)| hop.vtep == path.vtep).map(|(weight, _)| *weight);
         let fate = if path.dest == winner.dest { Fate::Best } else { Fate::Multipath };
         match mine {
             Some(_) if weighed.len() == 1 => (fate, "it carries all of the traffic".to_owned()),
-            Some(weight) => (fate, format!("it costs as much as the best: weight {weight} of {all}")),
+            Some(weight) => {
+                (fate, format!("it costs as much as the best: weight {weight} of {all}"))
+            }
             None if self.is_restarting() => {
                 let reason = "not programmed yet: after our start routes are chosen when every \
                               neighbor has told its own";
@@ -231,7 +238,9 @@ impl View<'_> {
 
     fn winner(&self, vrf: &Vrf, prefix: IpNet, here: Option<&str>) -> Option<String> {
         if let Some(device) = here {
-            return Some(format!("the kernel's own route or address on {device} comes before ours"));
+            return Some(format!(
+                "the kernel's own route or address on {device} comes before ours"
+            ));
         }
         match vrf.fib.hops(&prefix) {
             [] => None,
@@ -274,7 +283,9 @@ impl View<'_> {
             }
         }
         lines.extend(others.keys().map(|vtep| {
-            format!("VTEP {vtep} asks to be avoided (GRACEFUL_SHUTDOWN): it is used if nobody else is")
+            format!(
+                "VTEP {vtep} asks to be avoided (GRACEFUL_SHUTDOWN): it is used if nobody else is"
+            )
         }));
         lines
     }

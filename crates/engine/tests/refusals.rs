@@ -1,0 +1,164 @@
+//! Routes that are not taken or cannot be passed on: each is told with its reason, and nothing else
+//! suffers from it.
+
+mod common;
+
+use bytes::Bytes;
+use common::*;
+use evpn_engine::Event;
+use evpn_engine::view::routes::{PathFate, RouteFilter};
+use evpn_engine::view::why::Fate;
+use evpn_proto::bgp::attributes::{ExtCommunity, RawAttribute};
+use evpn_proto::types::{Asn, Label, RouteTarget};
+use evpn_rib::decision::Step;
+use std::collections::BTreeMap;
+
+/// Optional and transitive (RFC 4271 section 4.3).
+const RELAYED: u8 = 0xc0;
+
+fn two() -> Net {
+    Net::mesh(2, Ases::Each, |_| {})
+}
+
+#[test]
+fn a_route_with_our_as_in_its_path_is_shown_as_rejected_and_not_used() {
+    let mut net = two();
+    let mut looped = attributes(2);
+    looped.as_path = looped.as_path.prepended(Asn(65001));
+    net.inject(0, 2, looped, vec![mac_route(2, mac(7))]);
+    assert_eq!(net.tables(0).host(mac(7)), None);
+    let filter = RouteFilter { mac: Some(mac(7)), ..RouteFilter::default() };
+    let routes = net.view(0).routes(&filter, None, 10).routes;
+    assert_eq!(routes[0].paths[0].fate, PathFate::Rejected("our own AS is in its AS_PATH"));
+    assert_eq!(net.view(0).neighbors()[0].received.rejected, 1);
+    let why = net.view(0).why_mac(mac(7), None);
+    assert!(!why.reachable);
+    assert!(why.verdict.starts_with("none of 1 path for it is used: "), "{}", why.verdict);
+    assert_eq!(why.tables[0].candidates[0].fate, Fate::Rejected);
+    assert_eq!(why.tables[0].candidates[0].reason, "our own AS is in its AS_PATH");
+}
+
+#[test]
+fn a_route_that_no_vni_imports_says_what_it_carries_and_what_we_import() {
+    let mut net = two();
+    let mut stranger = attributes(2);
+    let target = RouteTarget::auto(Asn(65002), vni(200));
+    stranger.ext_communities[0] = ExtCommunity::route_target(target);
+    net.inject(0, 2, stranger, vec![mac_route(2, mac(7))]);
+    let why = net.view(0).why_mac(mac(7), None);
+    assert_eq!(why.tables[0].name, "not imported");
+    assert_eq!(why.tables[0].candidates[0].reason, "no VNI imports 65002:200");
+    let why = net.view(0).why_mac(mac(7), Some(vni(VNI)));
+    assert_eq!(
+        why.tables[0].candidates[0].reason,
+        "no route target of VNI 100: it carries 65002:200; VNI 100 imports *:100"
+    );
+
+    let mut mislabelled = mac_route(2, mac(8));
+    mislabelled.label1 = Label::from(vni(200));
+    net.inject(0, 2, attributes(2), vec![mislabelled]);
+    let why = net.view(0).why_mac(mac(8), None);
+    assert!(why.tables[0].candidates[0].reason.starts_with("its label is 200"));
+    assert_eq!(net.tables(0).host(mac(8)), None);
+}
+
+#[test]
+fn a_prefix_that_would_capture_the_underlay_is_not_programmed_whichever_came_first() {
+    let mut net = Net::mesh(2, Ases::Each, |settings| settings.vrfs[0].table = 254);
+    let (wide, route) = prefix_route(2, prefix("10.0.0.0/8"));
+    net.inject(0, 2, wide.clone(), vec![route.clone()]);
+    let ways = |net: &Net| net.tables(0).ways(254, prefix("10.0.0.0/8"));
+    assert_eq!(ways(&net), BTreeMap::new());
+    let why = net.view(0).why_prefix(prefix("10.0.0.0/8"), None);
+    assert!(!why.reachable);
+    assert_eq!(
+        why.tables[0].candidates[0].reason,
+        "it would capture 10.0.0.2, which the underlay must keep reaching by itself"
+    );
+    // A prefix that holds no address of the underlay is programmed, until it does.
+    let (_, elsewhere) = prefix_route(2, prefix("10.77.0.0/16"));
+    net.inject(0, 2, wide, vec![elsewhere]);
+    let ways = |net: &Net| net.tables(0).ways(254, prefix("10.77.0.0/16"));
+    assert_eq!(ways(&net).len(), 1);
+    let mut far = settings(1, &[2], Ases::Each).neighbors[0].clone();
+    far.address = std::net::IpAddr::from([10, 77, 0, 9]);
+    far.multihop = true;
+    net.reconfigure(0, |settings| settings.neighbors.push(far));
+    assert_eq!(ways(&net), BTreeMap::new());
+    net.reconfigure(0, |settings| settings.neighbors.truncate(1));
+    assert_eq!(ways(&net).len(), 1);
+}
+
+#[test]
+fn a_prefix_in_a_table_of_its_own_captures_nothing() {
+    let mut net = two();
+    let (attributes, route) = prefix_route(2, prefix("0.0.0.0/0"));
+    net.inject(0, 2, attributes, vec![route]);
+    assert_eq!(net.tables(0).ways(TABLE, prefix("0.0.0.0/0")).len(), 1);
+}
+
+#[test]
+fn a_route_too_long_for_a_neighbour_is_withdrawn_from_it_and_told_once() {
+    // Leaf 3 takes messages of 4096 octets only.
+    let mut net = Net::mesh(3, Ases::Each, |settings| {
+        settings
+            .neighbors
+            .retain(|n| settings.router_id.octets()[3] == 2 || n.address == underlay(2));
+        for neighbor in &mut settings.neighbors {
+            neighbor.session.extended_message = settings.router_id.octets()[3] != 3;
+        }
+    });
+    let sets = |net: &Net, n: u8| net.tables(2).host(mac(n));
+    net.inject(1, 1, attributes(1), vec![mac_route(1, mac(7)), mac_route(1, mac(8))]);
+    assert_eq!((sets(&net, 7), sets(&net, 8)), (Some(vtep(1)), Some(vtep(1))));
+
+    let mut long = attributes(1);
+    long.unknown =
+        vec![RawAttribute { flags: RELAYED, code: 200, value: Bytes::from(vec![0; 5000]) }];
+    net.inject(1, 1, long.clone(), vec![mac_route(1, mac(7)), mac_route(1, mac(9))]);
+    assert_eq!(sets(&net, 7), None, "what it was told before no longer holds");
+    assert_eq!(sets(&net, 8), Some(vtep(1)), "others do not suffer");
+    let told = |net: &Net| {
+        let events = net.leaves[1].events.iter();
+        events
+            .filter(|e| matches!(e, Event::PeerErrors(..)))
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(told(&net).len(), 1);
+    assert!(told(&net)[0].contains("10.9.0.3: 2 routes cannot be told to it, the first is [2]:[0]:[48]:[02:00:00:00:00:07]: a message of 5"), "{:?}", told(&net));
+    net.inject(1, 1, long, vec![mac_route(1, mac(10))]);
+    assert_eq!(told(&net).len(), 1, "once");
+
+    net.inject(1, 1, attributes(1), vec![mac_route(1, mac(7))]);
+    assert_eq!(sets(&net, 7), Some(vtep(1)));
+}
+
+#[test]
+fn of_two_paths_the_loser_says_at_which_step_it_lost() {
+    let mut net = Net::mesh(3, Ases::Each, |_| {});
+    net.learn(1, 7);
+    let filter = RouteFilter { mac: Some(mac(7)), ..RouteFilter::default() };
+    let routes = net.view(0).routes(&filter, None, 10).routes;
+    let fates: Vec<PathFate> = routes[0].paths.iter().map(|p| p.fate).collect();
+    assert_eq!(fates, [PathFate::Best(Some(Step::AsPath)), PathFate::Lost(Step::AsPath)]);
+    let why = net.view(0).why_mac(mac(7), None);
+    let lost = why.tables[0].candidates.last().unwrap();
+    assert_eq!(lost.reason, "of the same route, that of 10.9.0.2 is preferred by AS_PATH length");
+}
+
+#[test]
+fn a_sticky_host_stays_and_the_loser_says_why() {
+    let mut net = two();
+    net.learn(0, 7);
+    let mut sticky = attributes(2);
+    let mobility = evpn_proto::bgp::attributes::MacMobility { sequence: 0, sticky: true };
+    sticky.ext_communities.push(ExtCommunity::with_mac_mobility(mobility));
+    net.inject(0, 2, sticky, vec![mac_route(2, mac(7))]);
+    assert_eq!(net.tables(0).host(mac(7)), Some(vtep(2)));
+    let macs = net.view(0).macs(None, None, 10).hosts;
+    assert!(macs[0].sticky);
+    let why = net.view(0).why_mac(mac(7), None);
+    let local = why.tables[0].candidates.iter().find(|c| c.peer.is_none()).unwrap();
+    assert!(local.reason.ends_with("mobility sequence 0, sticky"), "{}", local.reason);
+}
