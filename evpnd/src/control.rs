@@ -143,8 +143,7 @@ impl Control {
         let feed = feeds::start(&loaded.config.energy.feed, engine.clone());
         let feed = feed.map_err(ConfigError::Unresolved)?;
         let since = clock.time();
-        let in_force =
-            Mutex::new(InForce { loaded, files, since, derived: parts.derived, feed });
+        let in_force = Mutex::new(InForce { loaded, files, since, derived: parts.derived, feed });
         let reloading = tokio::sync::Mutex::new(());
         Ok(Self {
             path,
@@ -202,10 +201,10 @@ impl Control {
         in_force.files = files;
         in_force.since = self.clock.time();
         in_force.derived = derived;
-        if let Some(feed) = new_feed {
-            if let Some(former) = std::mem::replace(&mut in_force.feed, feed) {
-                former.abort();
-            }
+        if let Some(feed) = new_feed
+            && let Some(former) = std::mem::replace(&mut in_force.feed, feed)
+        {
+            former.abort();
         }
         Ok(())
     }

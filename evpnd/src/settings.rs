@@ -188,7 +188,7 @@ fn vrf(vrf: &evpn_config::Vrf) -> VrfSettings {
 
 fn energy(config: &Config, derived: &mut Vec<Derived>) -> EnergySettings {
     let energy = &config.energy;
-    let percent = |value: u8| Permille::percent(value.into());
+    let percent = Permille::percent;
     let site = energy.site.clone().unwrap_or_else(|| {
         let host = host_name();
         let value = format!("\"{host}\"");

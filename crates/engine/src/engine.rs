@@ -9,7 +9,7 @@ use crate::hosts::{Host, Hosts};
 use crate::import::{Candidate, ImportIndex, Target, TargetSet, importable, leave_l2, leave_l3};
 use crate::io::{ClearKind, Event, Input, Now, Output};
 use crate::peer::{Peer, Sender, export_to};
-use crate::restart::Restart;
+use crate::restart::{Complete, Restart};
 use crate::rib::Rib;
 use crate::settings::{EnergySettings, Settings};
 use crate::underlay::{Underlaid, Underlay};
@@ -311,8 +311,25 @@ impl Engine {
         }
         self.program_prefixes(now);
         self.flush();
-        let idle = self.rib.dirty.is_empty() && self.reimports.is_empty();
-        if idle { Progress::Idle } else { Progress::More }
+        if !self.rib.dirty.is_empty() || !self.reimports.is_empty() {
+            return Progress::More;
+        }
+        if let Some(complete) = self.restart.advance(now.time) {
+            self.complete_restart(now, complete);
+        }
+        Progress::Idle
+    }
+
+    /// Whoever sweeps before it has heard all that was told deletes what it is then told to put
+    /// back: so everything told is handed on first, prefixes included, and the word to sweep last.
+    fn complete_restart(&mut self, now: Now, complete: Complete) {
+        for peer in &mut self.peers {
+            peer.session.restart_complete();
+        }
+        self.program_prefixes(now);
+        self.flush();
+        self.outputs.push_back(Output::Mode(self.restart.mode()));
+        self.outputs.push_back(Output::Event(Event::RestartComplete(complete.text())));
     }
 
     /// A best path changed: VNIs and groups hear of it.
@@ -383,8 +400,7 @@ impl Engine {
         if self.restart.in_progress() {
             return;
         }
-        let moved =
-            self.underlay.refresh(&self.settings, &self.evis, &self.vrfs, &self.connected);
+        let moved = self.underlay.refresh(&self.settings, &self.evis, &self.vrfs, &self.connected);
         for vrf in self.vrfs.values_mut() {
             if moved == Underlaid::Moved {
                 vrf.recheck(&self.underlay);
@@ -459,13 +475,6 @@ impl Engine {
             }
             if stale {
                 self.drop_paths(index, Which::Stale);
-            }
-        }
-        if let Some(complete) = self.restart.advance(time) {
-            self.outputs.push_back(Output::Mode(self.restart.mode()));
-            self.outputs.push_back(Output::Event(Event::RestartComplete(complete.text())));
-            for peer in &mut self.peers {
-                peer.session.restart_complete();
             }
         }
         for vrf in self.vrfs.values_mut() {

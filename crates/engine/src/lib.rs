@@ -34,8 +34,8 @@ mod import;
 mod io;
 mod peer;
 mod rebuild;
-mod rib;
 mod restart;
+mod rib;
 mod sessions;
 pub mod settings;
 mod underlay;
@@ -43,6 +43,6 @@ pub mod view;
 mod vrf;
 
 pub use engine::{Engine, Memory, Progress, Start};
-pub use peer::Faults;
 pub use io::{ClearKind, Event, Input, Now, Output, PersistRecord};
+pub use peer::Faults;
 pub use vrf::Advertised;

@@ -125,8 +125,7 @@ impl Vrf {
     /// no longer do.
     pub(crate) fn recheck(&mut self, underlay: &Underlay) {
         let known = self.fib.prefixes().chain(self.captures.keys());
-        let changed =
-            |p: &&IpNet| self.captured(underlay, p).as_ref() != self.captures.get(*p);
+        let changed = |p: &&IpNet| self.captured(underlay, p).as_ref() != self.captures.get(*p);
         let changed: Vec<IpNet> = known.filter(changed).copied().collect();
         for prefix in changed {
             self.table.touch(prefix);

@@ -3,10 +3,10 @@
 mod common;
 
 use common::*;
-use evpn_dataplane::facts::{KernelEvent, LinkKind};
-use evpn_dataplane::object::{IfIndex, Mode, NeighbourKey};
+use evpn_dataplane::facts::KernelEvent;
+use evpn_dataplane::object::{Mode, NeighbourKey};
 use evpn_energy::{OverrideRequest, OverrideTerms, Permille, Reading};
-use evpn_engine::settings::VniSettings;
+use evpn_engine::settings::{Targets, VniSettings};
 use evpn_engine::view::hosts::Place;
 use evpn_engine::{ClearKind, Event, Input, PersistRecord};
 use evpn_proto::bgp::session::StopReason;
@@ -93,9 +93,12 @@ fn a_restart_keeps_forwarding_and_takes_away_only_what_is_not_told_again() {
     assert_eq!(*net.tables(0), before, "nothing moves when the session is lost");
     assert_eq!(net.view(0).neighbors()[0].received.stale, 7);
     net.advance(3 * SECOND);
+    net.leaves[1].tables = Tables::default();
     net.start_again(1, host_events(2));
     net.advance(20 * SECOND);
-    assert_eq!(net.leaves[1].mode, Some(Mode::Sweep), "End-of-RIB has come");
+    assert_eq!(net.leaves[1].at_sweep.as_ref(), Some(&own), "all of it before the word to sweep");
+    let twice = [Mode::Grow, Mode::Sweep, Mode::Grow, Mode::Sweep];
+    assert_eq!(net.leaves[1].modes, twice, "the sweep waits for End-of-RIB");
     assert_eq!(net.tables(0).host(mac(2)), Some(vtep(2)));
     assert_eq!(net.tables(0).host(mac(3)), None, "not told again");
     assert_eq!(net.view(0).neighbors()[0].received.stale, 0);
@@ -254,18 +257,7 @@ fn a_new_vni_disturbs_none_of_the_others() {
     }
     let (before, sent) = (net.tables(0).clone(), net.leaves[0].sent);
     let count = net.leaves[0].changes;
-    let mut links = links(1);
-    let mut bridge = links[2].clone();
-    (bridge.index, bridge.name) = (IfIndex(30), "br200".into());
-    bridge.kind = links[4].kind.clone();
-    let mut vxlan = links[2].clone();
-    (vxlan.index, vxlan.name, vxlan.master) = (IfIndex(31), "vx200".into(), Some(IfIndex(30)));
-    if let LinkKind::Vxlan(x) = &mut vxlan.kind {
-        x.vni = Some(vni(200));
-    }
-    bridge.master = None;
-    links.extend([bridge, vxlan]);
-    net.kernel(0, vec![KernelEvent::Links(links)]);
+    net.kernel(0, vec![KernelEvent::Links(links_with(1, 200))]);
     assert_eq!(net.view(0).vnis().len(), 3);
     assert_eq!(*net.tables(0), before);
     assert_eq!(net.leaves[0].changes, count, "nothing was written again");
@@ -288,6 +280,16 @@ fn a_reload_touches_only_what_it_changes() {
     assert_eq!(net.tables(0).fdb, before.fdb);
     assert_eq!(net.tables(0).routes, before.routes);
     assert_eq!(*net.tables(1), theirs);
+
+    // A VNI has other route targets.
+    net.reconfigure(0, |settings| {
+        let import = Targets { auto: false, explicit: vec!["65000:1".parse().unwrap()] };
+        settings.vnis.insert(vni(VNI), VniSettings { import, ..VniSettings::default() });
+    });
+    assert_eq!(net.tables(0).host(mac(2)), None);
+    assert_eq!(*net.tables(1), theirs, "what we export is as before");
+    net.reconfigure(0, |settings| settings.vnis.clear());
+    assert_eq!(net.tables(0).fdb, before.fdb);
 
     // A VNI is no longer served.
     net.reconfigure(0, |settings| {

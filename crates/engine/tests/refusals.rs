@@ -5,11 +5,12 @@ mod common;
 
 use bytes::Bytes;
 use common::*;
+use evpn_dataplane::facts::KernelEvent;
 use evpn_engine::Event;
 use evpn_engine::view::routes::{PathFate, RouteFilter};
 use evpn_engine::view::why::Fate;
 use evpn_proto::bgp::attributes::{ExtCommunity, RawAttribute};
-use evpn_proto::types::{Asn, Label, RouteTarget};
+use evpn_proto::types::{Asn, EthernetTag, Label, Rd, RouteKey, RouteTarget};
 use evpn_rib::decision::Step;
 use std::collections::BTreeMap;
 
@@ -90,11 +91,34 @@ fn a_prefix_that_would_capture_the_underlay_is_not_programmed_whichever_came_fir
 }
 
 #[test]
-fn a_prefix_in_a_table_of_its_own_captures_nothing() {
+fn a_prefix_in_a_table_of_its_own_captures_nothing_even_beside_one_in_main() {
     let mut net = two();
-    let (attributes, route) = prefix_route(2, prefix("0.0.0.0/0"));
-    net.inject(0, 2, attributes, vec![route]);
-    assert_eq!(net.tables(0).ways(TABLE, prefix("0.0.0.0/0")).len(), 1);
+    let everything = prefix("0.0.0.0/0");
+    net.kernel(0, vec![KernelEvent::Links(links_with(1, 6000))]);
+    net.reconfigure(0, |settings| {
+        let mut main = settings.vrfs[0].clone();
+        (main.name, main.l3vni, main.table) = ("main".into(), vni(6000), 254);
+        main.import.explicit = vec!["65002:5000".parse().unwrap()];
+        settings.vrfs.push(main);
+    });
+    let (mut attributes, route) = prefix_route(2, everything);
+    net.inject(0, 2, attributes.clone(), vec![route.clone()]);
+    assert_eq!(net.tables(0).ways(TABLE, everything).len(), 1);
+
+    let target = RouteTarget::auto(Asn(65002), vni(6000));
+    attributes.ext_communities[0] = ExtCommunity::route_target(target);
+    let mut of_main = route;
+    of_main.label1 = Label::from(vni(6000));
+    of_main.key = RouteKey::IpPrefix {
+        rd: Rd::ipv4([10, 0, 0, 2].into(), 6000),
+        etag: EthernetTag(0),
+        prefix: everything,
+    };
+    net.inject(0, 2, attributes, vec![of_main]);
+    assert_eq!(net.tables(0).ways(254, everything).len(), 0);
+    assert_eq!(net.tables(0).ways(TABLE, everything).len(), 1);
+    let why = net.view(0).why_prefix(everything, Some(vni(6000)));
+    assert!(why.tables[0].candidates.iter().any(|c| c.reason.starts_with("it would capture")));
 }
 
 #[test]

@@ -49,6 +49,9 @@ pub struct Local {
 pub struct MacEntry {
     /// Here, if it is.
     pub local: Option<Local>,
+    /// The kernel has it behind one of our ports, but a remote route counts more. It is here again
+    /// if that route goes before the kernel has taken it from the port: the kernel will not say so.
+    yielded: Option<Local>,
     /// There, by whom.
     pub remote: SmallVec<[Remote; 1]>,
     /// Addresses bound to it, by our own neighbour table or by a remote route.
@@ -76,6 +79,7 @@ impl MacEntry {
 
     fn is_empty(&self) -> bool {
         self.local.is_none()
+            && self.yielded.is_none()
             && self.remote.is_empty()
             && self.bound.is_empty()
             && self.announced.is_none()
@@ -186,13 +190,14 @@ impl MacVrf {
             _ => known,
         };
         entry.local = Some(Local { mobility: MacMobility { sequence, sticky } });
+        entry.yielded = None;
         self.dirty_macs.insert(mac);
     }
 
     /// The kernel no longer has it behind one of our ports.
     pub fn local_gone(&mut self, mac: MacAddr) {
         if let Some(entry) = self.macs.get_mut(&mac) {
-            entry.local = None;
+            (entry.local, entry.yielded) = (None, None);
             self.dirty_macs.insert(mac);
         }
     }
@@ -254,8 +259,10 @@ impl MacVrf {
     fn settle_mac(&mut self, mac: MacAddr) {
         let Some(entry) = self.macs.get_mut(&mac) else { return };
         let best = entry.best_remote().copied().filter(|r| r.vtep != self.vtep);
-        let local = entry.local.filter(|l| local_wins(*l, best, self.vtep));
+        let here = entry.local.or(entry.yielded);
+        let local = here.filter(|l| local_wins(*l, best, self.vtep));
         entry.local = local;
+        entry.yielded = here.filter(|_| local.is_none());
         let announced = local.map(|l| l.mobility);
         let programmed = best.filter(|_| local.is_none()).map(|r| {
             let sticky = if r.mobility.sticky { Sticky::Yes } else { Sticky::No };
@@ -428,6 +435,26 @@ mod tests {
             vrf.take_actions(),
             [Action::Program(MAC, to), Action::Announce(MAC, None, None)]
         );
+    }
+
+    #[test]
+    fn a_host_that_the_kernel_never_gave_away_is_here_again_when_the_remote_route_goes() {
+        let mut vrf = leaf();
+        vrf.local_learned(MAC, Sticky::No);
+        vrf.take_actions();
+        vrf.remote_added(None, remote(7, 2, 1));
+        vrf.take_actions();
+        vrf.remote_removed(MAC, None, DestId(7));
+        assert_eq!(
+            vrf.take_actions(),
+            [Action::Program(MAC, None), Action::Announce(MAC, None, Some(mobility(0)))]
+        );
+        vrf.remote_added(None, remote(7, 2, 1));
+        vrf.take_actions();
+        vrf.local_gone(MAC);
+        vrf.remote_removed(MAC, None, DestId(7));
+        assert_eq!(vrf.take_actions(), [Action::Program(MAC, None)]);
+        assert!(vrf.mac(MAC).is_none());
     }
 
     #[test]

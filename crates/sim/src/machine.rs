@@ -10,9 +10,9 @@ use crate::scenario::Loss;
 use crate::tables::Tables;
 use evpn_dataplane::fake::{Kernel, connected, failure, resolved};
 use evpn_dataplane::facts::{Link, LinkKind};
-use evpn_dataplane::object::{IfIndex, NeighbourKey};
+use evpn_dataplane::object::{FdbKey, IfIndex, NeighbourKey};
 use evpn_dataplane::observe::{MacState, Observation, Resolution, SeenNeighbour};
-use evpn_dataplane::op::{ErrorClass, Failure, Op};
+use evpn_dataplane::op::{ErrorClass, Failure, Halves, KernelRoute, Op};
 use evpn_proto::types::{MacAddr, Time};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, VecDeque};
@@ -48,6 +48,7 @@ pub(crate) struct Probe {
 #[derive(Debug)]
 pub(crate) struct Machine {
     kernel: Kernel,
+    links: Vec<Link>,
     addresses: Vec<(IfIndex, IpNet)>,
     spoke: BTreeMap<(IfIndex, MacAddr), Time>,
     answered: BTreeMap<NeighbourKey, Time>,
@@ -65,8 +66,8 @@ impl Machine {
         mut random: Random,
     ) -> Self {
         let mut kernel = Kernel::new();
-        for link in links {
-            kernel.set_link(link);
+        for link in &links {
+            kernel.set_link(link.clone());
         }
         for (device, address) in &addresses {
             kernel.other_route(connected(*device, address.trunc()));
@@ -74,6 +75,7 @@ impl Machine {
         let next_ageing = Time::ZERO + random.up_to(AGEING_EVERY);
         Self {
             kernel,
+            links,
             addresses,
             spoke: BTreeMap::new(),
             answered: BTreeMap::new(),
@@ -91,21 +93,25 @@ impl Machine {
 
     /// Everything, as a dump shows it.
     pub(crate) fn dump(&self) -> Vec<Observation> {
-        let addresses = self.addresses.iter();
-        let addresses =
-            addresses.map(|(device, address)| Observation::Address { device: *device, address: *address });
-        self.kernel.dump().into_iter().chain(addresses).collect()
+        let addresses = self.addresses.iter().map(|(device, address)| {
+            Observation::Address { device: *device, address: *address }
+        });
+        let is_link = |seen: &Observation| matches!(seen, Observation::Link(_));
+        let (links, others): (Vec<_>, Vec<_>) = self.kernel.dump().into_iter().partition(is_link);
+        links.into_iter().chain(addresses).chain(others).collect()
     }
 
-    /// What the monitor has to say, and whether it knows that it lost something.
-    pub(crate) fn take_news(&mut self, now: Time) -> (Vec<Observation>, bool) {
-        match self.deaf {
-            Some((until, loss)) if now < until => {
-                self.kernel.lose_news();
-                (Vec::new(), loss == Loss::Told)
-            }
-            _ => (self.kernel.take_news(), false),
+    /// What the monitor has to say.
+    pub(crate) fn take_news(&mut self, now: Time) -> Vec<Observation> {
+        if self.deaf.is_some_and(|(until, _)| now < until) {
+            self.kernel.lose_news();
         }
+        self.kernel.take_news()
+    }
+
+    /// Whether the monitor knows that it lost something.
+    pub(crate) fn has_lost_news(&self, now: Time) -> bool {
+        self.deaf.is_some_and(|(until, loss)| now < until && loss == Loss::Told)
     }
 
     pub(crate) fn lose_news(&mut self, now: Time, loss: Loss) {
@@ -225,6 +231,58 @@ impl Machine {
         if self.is_learned(bridge, mac) {
             self.kernel.forget_mac(bridge, mac);
         }
+    }
+
+    /// The operator writes a host's entry.
+    pub(crate) fn write_host(&mut self, port: IfIndex, mac: MacAddr) {
+        self.kernel.operator_mac(port, mac, MacState::Static);
+    }
+
+    /// The operator deletes a host's entry, wherever the bridge has it.
+    pub(crate) fn delete_host(&mut self, bridge: IfIndex, mac: MacAddr) {
+        let entry = self.tables().bridge.get(&(bridge, mac)).copied();
+        if entry.is_some_and(|entry| entry.state == MacState::Static) {
+            self.kernel.forget_mac(bridge, mac);
+        }
+    }
+
+    /// The operator deletes a device.
+    pub(crate) fn remove_device(&mut self, device: IfIndex) {
+        self.kernel.remove_link(device);
+    }
+
+    /// And makes it again as it was.
+    pub(crate) fn restore_device(&mut self, device: IfIndex) {
+        if let Some(link) = self.links.iter().find(|link| link.index == device) {
+            self.kernel.set_link(link.clone());
+        }
+    }
+
+    /// Somebody deletes objects of evpnd's, with a word from the kernel for each.
+    pub(crate) fn meddle(&mut self, count: usize) {
+        for _ in 0..count {
+            let tables = self.tables();
+            let fdb = tables.vxlan.keys().map(|key| Op::FdbDelete { key: *key, halves: Halves::Vxlan });
+            let bridge = tables.bridge.iter().filter(|(_, e)| e.state == MacState::External);
+            let bridge = bridge.map(|((_, mac), entry)| Op::FdbDelete {
+                key: FdbKey { device: entry.port, mac: *mac },
+                halves: Halves::Bridge,
+            });
+            let flood = tables.flood.iter().map(|key| Op::FloodDelete(*key));
+            let neighbours = tables.neighbours.values().filter(|seen| seen.external);
+            let neighbours = neighbours.map(|seen| Op::NeighbourDelete(seen.key));
+            let routes = tables.routes.iter().map(|seen| {
+                Op::RouteDelete(KernelRoute { key: seen.key, metric: seen.metric })
+            });
+            let nexthops = tables.nexthops.keys().map(|id| Op::NexthopDelete(*id));
+            let all: Vec<Op> =
+                fdb.chain(bridge).chain(flood).chain(neighbours).chain(routes).chain(nexthops).collect();
+            let place = self.random.below(all.len());
+            if let Some(op) = all.get(place) {
+                self.kernel.apply(op).ok();
+            }
+        }
+        self.kernel.take_log();
     }
 
     fn is_learned(&self, bridge: IfIndex, mac: MacAddr) -> bool {

@@ -4,12 +4,14 @@
 //! reaches whom, and what the batteries hold.
 
 use crate::site::{self, DOMAINS, Domain, L3, NodeId};
-use crate::tables::Tables;
+use crate::scenario::Kind;
+use crate::tables::{BridgeEntry, Tables};
 use crate::world::{Host, World};
 use evpn_dataplane::object::{FdbKey, FdbTarget, FloodKey, IfIndex, NeighbourKey};
 use evpn_dataplane::observe::{MacState, NexthopSpec, Resolution};
 use evpn_energy::{Level, Levers, Thresholds};
 use evpn_proto::types::MacAddr;
+use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -58,7 +60,10 @@ impl Truth<'_> {
             expected.router(*other);
         }
         let mut found = expected.compare(tables);
-        found.extend(compare_route(tables, &ways));
+        for prefix in site::anycast() {
+            found.extend(compare_route(tables, &prefix, &ways));
+        }
+        found.extend(leftovers(tables, &ways));
         found
     }
 
@@ -104,7 +109,7 @@ enum Owner {
 
 #[derive(Debug, Default)]
 struct Expected {
-    bridge: BTreeMap<(IfIndex, MacAddr), (IfIndex, MacState)>,
+    bridge: BTreeMap<(IfIndex, MacAddr), BridgeEntry>,
     vxlan: BTreeMap<FdbKey, FdbTarget>,
     flood: BTreeSet<FloodKey>,
     neighbours: BTreeMap<NeighbourKey, (MacAddr, Owner)>,
@@ -113,34 +118,44 @@ struct Expected {
 impl Expected {
     fn local(&mut self, host: &Host) {
         let Domain { bridge, port, .. } = host.domain;
+        let state = match host.kind {
+            Kind::Speaking => MacState::Learned,
+            Kind::Written => MacState::Static,
+        };
         if let Some(port) = port {
-            self.bridge.insert((bridge, host.mac), (port, MacState::Learned));
+            self.bridge.insert((bridge, host.mac), BridgeEntry { port, state, sticky: false });
         }
-        let key = NeighbourKey { device: bridge, address: host.ip };
-        self.neighbours.insert(key, (host.mac, Owner::Kernel));
+        for address in host.ips {
+            let key = NeighbourKey { device: bridge, address };
+            self.neighbours.insert(key, (host.mac, Owner::Kernel));
+        }
     }
 
     fn remote(&mut self, host: &Host, place: NodeId) {
-        self.entry(host.domain, host.mac, site::vtep(place));
-        let key = NeighbourKey { device: host.domain.bridge, address: host.ip };
-        self.neighbours.insert(key, (host.mac, Owner::Ours { router: false }));
+        self.entry(host.domain, host.mac, site::vtep(place), host.kind == Kind::Written);
+        for address in host.ips {
+            let key = NeighbourKey { device: host.domain.bridge, address };
+            self.neighbours.insert(key, (host.mac, Owner::Ours { router: false }));
+        }
     }
 
     fn router(&mut self, place: NodeId) {
         let (mac, vtep) = (site::router_mac(place), site::vtep(place));
-        self.entry(L3, mac, vtep);
-        let key = NeighbourKey { device: L3.bridge, address: vtep };
-        self.neighbours.insert(key, (mac, Owner::Ours { router: true }));
+        self.entry(L3, mac, vtep, false);
+        for prefix in site::anycast() {
+            let address = site::gateway(&prefix, vtep);
+            let key = NeighbourKey { device: L3.bridge, address };
+            self.neighbours.insert(key, (mac, Owner::Ours { router: true }));
+        }
     }
 
-    fn entry(&mut self, domain: Domain, mac: MacAddr, vtep: IpAddr) {
-        self.bridge.insert((domain.bridge, mac), (domain.vxlan, MacState::External));
+    fn entry(&mut self, domain: Domain, mac: MacAddr, vtep: IpAddr, sticky: bool) {
+        let entry = BridgeEntry { port: domain.vxlan, state: MacState::External, sticky };
+        self.bridge.insert((domain.bridge, mac), entry);
         self.vxlan.insert(FdbKey { device: domain.vxlan, mac }, FdbTarget::Vtep(vtep));
     }
 
     fn compare(&self, tables: &Tables) -> Vec<String> {
-        let bridge: BTreeMap<_, _> =
-            tables.bridge.iter().map(|(key, e)| (*key, (e.port, e.state))).collect();
         let ours_or_wanted = tables.neighbours.values().filter(|seen| {
             seen.external || self.neighbours.contains_key(&seen.key)
         });
@@ -155,7 +170,7 @@ impl Expected {
             })
             .collect();
         let flood = |set: &BTreeSet<FloodKey>| set.iter().map(|key| (*key, ())).collect();
-        let mut found = compare("bridge entry", &self.bridge, &bridge);
+        let mut found = compare("bridge entry", &self.bridge, &tables.bridge);
         found.extend(compare("VXLAN entry", &self.vxlan, &tables.vxlan));
         let (wanted, present): (BTreeMap<_, ()>, _) = (flood(&self.flood), flood(&tables.flood));
         found.extend(compare("flood entry", &wanted, &present));
@@ -185,28 +200,41 @@ fn compare<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
     found
 }
 
-fn compare_route(tables: &Tables, ways: &BTreeMap<NodeId, f64>) -> Vec<String> {
-    let route = tables.routes.iter().find(|route| route.key.prefix == site::anycast());
-    let mut found = Vec::new();
-    for other in tables.routes.iter().filter(|r| r.key.prefix != site::anycast()) {
-        found.push(format!("route {other:?} is stale"));
-    }
+fn compare_route(
+    tables: &Tables,
+    prefix: &IpNet,
+    ways: &BTreeMap<NodeId, f64>,
+) -> Option<String> {
+    let route = tables.routes.iter().find(|route| route.key.prefix == *prefix);
     let heaviest = ways.values().copied().fold(0.0, f64::max);
-    let wanted: BTreeMap<IpAddr, f64> =
-        ways.iter().map(|(node, share)| (site::vtep(*node), share / heaviest)).collect();
+    let wanted: BTreeMap<IpAddr, f64> = ways
+        .iter()
+        .map(|(node, share)| (site::gateway(prefix, site::vtep(*node)), share / heaviest))
+        .collect();
     let target = route.and_then(|route| route.nexthop);
     let present = target.map(|id| weights(tables, id)).unwrap_or_default();
     let alike = wanted.len() == present.len()
         && wanted.iter().all(|(vtep, share)| {
             present.get(vtep).is_some_and(|there| (there - share).abs() <= WEIGHT_TOLERANCE)
         });
-    if !alike || route.is_some() == ways.is_empty() {
-        found.push(format!("the anycast route leads to {present:?}, should lead to {wanted:?}"));
+    let wrong = !alike || route.is_some() == ways.is_empty();
+    wrong.then(|| format!("the route to {prefix} leads to {present:?}, should lead to {wanted:?}"))
+}
+
+/// Routes and nexthops that nothing speaks for.
+fn leftovers(tables: &Tables, ways: &BTreeMap<NodeId, f64>) -> Vec<String> {
+    let mut found = Vec::new();
+    for other in tables.routes.iter().filter(|r| !site::anycast().contains(&r.key.prefix)) {
+        found.push(format!("route {other:?} is stale"));
     }
+    let gateways: BTreeSet<IpAddr> = site::anycast()
+        .iter()
+        .flat_map(|prefix| ways.keys().map(|node| site::gateway(prefix, site::vtep(*node))))
+        .collect();
     for (id, spec) in &tables.nexthops {
         let used = match spec {
-            NexthopSpec::Routed(nexthop) => wanted.contains_key(&nexthop.gateway),
-            _ => target == Some(*id),
+            NexthopSpec::Routed(nexthop) => gateways.contains(&nexthop.gateway),
+            _ => tables.routes.iter().any(|route| route.nexthop == Some(*id)),
         };
         if !used {
             found.push(format!("nexthop {id:?} is stale: {spec:?}"));

@@ -20,6 +20,7 @@ use crate::witness::{Deletion, Sequences};
 use bytes::Bytes;
 use evpn_dataplane::facts::KernelEvent;
 use evpn_dataplane::object::{Change, Command, IfIndex, Mode};
+use evpn_dataplane::observe::Observation;
 use evpn_dataplane::op::{ErrorClass, Op};
 use evpn_dataplane::reconciler::{self, Reconciler};
 use evpn_energy::{Snapshot, UnixSeconds};
@@ -40,6 +41,10 @@ const QUEUE_MAX: Duration = Duration::from_millis(3);
 const EXECUTION_MAX: Duration = Duration::from_millis(4);
 /// The time between two audits.
 const AUDIT_EVERY: Duration = Duration::from_secs(40);
+/// The longest that a dump takes; news that come meanwhile wait.
+const DUMP_MAX: Duration = Duration::from_millis(5);
+/// Of a hundred dumps, how many fail half way.
+const DUMPS_FAIL_PERCENT: usize = 5;
 /// Rounds of planning that yield nothing, after which the rest waits for the next time.
 const PLANS_MAX: usize = 64;
 
@@ -147,6 +152,8 @@ pub(crate) struct Process {
     heard: u64,
     wishes: VecDeque<(Time, u64, Wish)>,
     batch: Option<(Time, Vec<Op>)>,
+    /// A dump that is under way, with what it showed of some tables when it began.
+    dump: Option<(Time, Vec<Observation>)>,
     engine_at: Option<Time>,
     dataplane_at: Option<Time>,
     /// None where nobody audits: what is right at rest then is so without.
@@ -185,6 +192,7 @@ impl Process {
             heard: 0,
             wishes: VecDeque::new(),
             batch: None,
+            dump: None,
             engine_at: Some(now.time),
             dataplane_at: Some(now.time + around.random.up_to(QUEUE_MAX)),
             audit_at: audits(around).then(|| now.time + AUDIT_EVERY),
@@ -213,12 +221,21 @@ impl Process {
     /// When it is to be called if nothing comes in.
     pub(crate) fn next_at(&self) -> Option<Time> {
         let keepalives = self.sockets.values().filter_map(Socket::next_at);
+        keepalives.chain(self.engine_at).chain(self.dataplane_next_at()).min()
+    }
+
+    /// The dataplane does one thing at a time.
+    fn dataplane_next_at(&self) -> Option<Time> {
+        if let Some(busy_until) = self.busy_until() {
+            return Some(busy_until);
+        }
         let sweep = self.reconciler.next_deadline();
-        let dataplane = match &self.batch {
-            Some((at, _)) => Some(*at),
-            None => [self.dataplane_at, sweep, self.audit_at].into_iter().flatten().min(),
-        };
-        keepalives.chain(self.engine_at).chain(dataplane).min()
+        [self.dataplane_at, sweep, self.audit_at].into_iter().flatten().min()
+    }
+
+    fn busy_until(&self) -> Option<Time> {
+        let batch = self.batch.as_ref().map(|(at, _)| *at);
+        batch.or(self.dump.as_ref().map(|(at, _)| *at))
     }
 
     /// Does what is due.
@@ -228,14 +245,7 @@ impl Process {
         if self.engine_at.is_some_and(|at| at <= now) && self.think(around) == Fate::Died {
             return Fate::Died;
         }
-        let dataplane = match &self.batch {
-            Some((at, _)) => *at <= now,
-            None => {
-                let sweep = self.reconciler.next_deadline();
-                [self.dataplane_at, sweep, self.audit_at].into_iter().flatten().any(|at| at <= now)
-            }
-        };
-        if dataplane {
+        if self.dataplane_next_at().is_some_and(|at| at <= now) {
             self.work(around);
         }
         Fate::Lives
@@ -485,6 +495,9 @@ impl Process {
             self.execute(around, &ops);
         }
         self.listen(around);
+        if self.dump.is_some() {
+            return;
+        }
         while let Some((at, heard, wish)) = self.wishes.pop_front() {
             if at > around.now {
                 self.dataplane_at = Some(at);
@@ -519,42 +532,54 @@ impl Process {
         }
     }
 
-    /// Takes what the kernel says; a dump where something may have been missed.
+    /// Takes what the kernel says, and begins a dump where something may have been missed.
     fn listen(&mut self, around: &mut Around<'_>) {
+        if let Some((_, before)) = self.dump.take() {
+            self.end_dump(around, before);
+        }
         let due = self.audit_at.is_some_and(|at| at <= around.now);
         let audit = due && !around.planted.trusts_lost_news();
-        let (news, overrun) = around.machine.take_news(around.now);
         let suspect = self.reconciler.take_suspect();
+        let overrun = around.machine.has_lost_news(around.now);
         let lost = overrun && !around.planted.trusts_lost_news();
-        // News may be told before a dump or after it.
-        let after = around.random.chance(50);
-        if !after && self.dumped {
-            self.observe(around, &news);
-        }
-        if audit || suspect || lost || !self.dumped {
-            around.note(|| format!("dumps: audit {audit}, suspect {suspect}, lost {lost}"));
-            self.dump(around);
+        let dump = audit || suspect || lost || !self.dumped;
+        // News that waited before a dump may be told before it or after it.
+        if self.dumped && (!dump || around.random.chance(50)) {
+            for seen in around.machine.take_news(around.now) {
+                around.note(|| format!("kernel says {seen:?}"));
+                self.reconciler.observe(seen);
+            }
         }
         if due {
             self.audit_at = Some(around.now + AUDIT_EVERY);
         }
-        if after || !self.dumped {
-            self.observe(around, &news);
-        }
-        self.dumped = true;
-    }
-
-    fn observe(&mut self, around: &mut Around<'_>, news: &[evpn_dataplane::observe::Observation]) {
-        for seen in news {
-            around.note(|| format!("kernel says {seen:?}"));
-            self.reconciler.observe(seen.clone());
+        if dump {
+            around.note(|| format!("dumps: audit {audit}, suspect {suspect}, lost {lost}"));
+            let at = around.now + around.random.up_to(DUMP_MAX);
+            self.dump = Some((at, around.machine.dump()));
         }
     }
 
-    fn dump(&mut self, around: &mut Around<'_>) {
+    /// A dump is complete: the first tables were read when it began, the others just now. What
+    /// happened in between is among the news that wait.
+    fn end_dump(&mut self, around: &mut Around<'_>, before: Vec<Observation>) {
+        let late = around.random.below(TABLES + 1);
+        let before = before.into_iter().filter(|seen| table_of(seen) < late);
+        let after = around.machine.dump().into_iter().filter(|seen| table_of(seen) >= late);
+        let fails = around.random.chance(DUMPS_FAIL_PERCENT);
         self.reconciler.begin_dump();
-        around.machine.dump().into_iter().for_each(|seen| self.reconciler.observe(seen));
+        for seen in before.chain(after) {
+            if fails && around.random.chance(10) {
+                around.note(|| "the dump fails".to_owned());
+                self.reconciler.abandon_dump();
+                return;
+            }
+            self.reconciler.observe(seen);
+        }
         self.reconciler.end_dump();
+        self.dumped = true;
+        // What was written meanwhile is not: the news have it.
+        self.dataplane_at = Some(around.now);
     }
 
     fn plan(&mut self, around: &mut Around<'_>) {
@@ -590,6 +615,27 @@ impl Process {
     pub(crate) fn differences(&self) -> Vec<String> {
         let differences = self.reconciler.differences(20);
         differences.first.iter().map(|difference| format!("{difference:?}")).collect()
+    }
+}
+
+/// How many tables the kernel dumps one by one, devices first.
+const TABLES: usize = 6;
+
+/// The table of the kernel that something is in, in the order of dumping.
+const fn table_of(seen: &Observation) -> usize {
+    match seen {
+        Observation::Link(_) | Observation::LinkGone(_) | Observation::Port { .. } => 0,
+        Observation::Address { .. } | Observation::AddressGone { .. } => 1,
+        Observation::Nexthop { .. } | Observation::NexthopGone(_) => 2,
+        // Both halves and the flood entries come in one dump.
+        Observation::BridgeMac(_)
+        | Observation::BridgeMacGone(_)
+        | Observation::VxlanMac { .. }
+        | Observation::VxlanMacGone(_)
+        | Observation::Flood { .. }
+        | Observation::FloodGone(_) => 3,
+        Observation::Neighbour(_) | Observation::NeighbourGone(_) => 4,
+        Observation::Route(_) | Observation::RouteGone(_) => 5,
     }
 }
 

@@ -83,6 +83,12 @@ pub enum Act {
     UplinkDown(NodeId),
     /// It has one again.
     UplinkUp(NodeId),
+    /// The operator deletes a VXLAN device.
+    DeviceGone(NodeId, IfIndex),
+    /// And makes it again.
+    DeviceBack(NodeId, IfIndex),
+    /// Somebody deletes objects of evpnd's from the kernel, so many.
+    Meddle(NodeId, usize),
     /// The operator takes a bridge or a VXLAN device down.
     DeviceDown(NodeId, IfIndex),
     /// And up again.
@@ -114,6 +120,24 @@ pub enum Act {
     FeedSilent(NodeId),
 }
 
+/// How a host comes to be in its bridge's table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// It speaks, and the bridge learns.
+    Speaking,
+    /// The operator writes it there, and deletes it where it was.
+    Written,
+}
+
+/// A host before it comes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HostPlan {
+    /// The place of its bridge domain.
+    pub domain: usize,
+    /// How it comes.
+    pub kind: Kind,
+}
+
 /// Everything that is decided before a run.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -121,8 +145,8 @@ pub struct Scenario {
     pub leaves: usize,
     /// How they are connected.
     pub topology: Topology,
-    /// The bridge domain of each host.
-    pub hosts: Vec<usize>,
+    /// The hosts.
+    pub hosts: Vec<HostPlan>,
     /// The leaves that announce the anycast prefix.
     pub announcers: Vec<NodeId>,
     /// What happens, by ascending time.
@@ -135,7 +159,11 @@ impl Scenario {
         let mut random = Random::new(seed ^ 0x5ce7_a510);
         let leaves = 3 + random.below(3);
         let topology = if random.chance(60) { Topology::Mesh } else { Topology::Spine };
-        let hosts = (0..6 + random.below(10)).map(|_| random.below(DOMAINS.len())).collect();
+        let host = |random: &mut Random| HostPlan {
+            domain: random.below(DOMAINS.len()),
+            kind: if random.chance(10) { Kind::Written } else { Kind::Speaking },
+        };
+        let hosts = (0..6 + random.below(10)).map(|_| host(&mut random)).collect();
         let first = random.below(leaves);
         let second = (first + 1 + random.below(leaves - 1)) % leaves;
         let announcers = vec![NodeId(first), NodeId(second)];
@@ -251,7 +279,7 @@ impl Writer {
 
     fn trouble(&mut self) {
         let at = self.moment();
-        match self.random.below(14) {
+        match self.random.below(18) {
             0..=3 => self.absence(at),
             4 | 5 => {
                 let (a, b) = self.pair();
@@ -287,6 +315,19 @@ impl Writer {
                 self.act(at, Act::Refuse(node));
             }
             10 | 11 => self.failing_writes(at),
+            12 => {
+                let domains: Vec<IfIndex> =
+                    DOMAINS.into_iter().chain([L3]).map(|domain| domain.vxlan).collect();
+                let Some(device) = self.random.pick(&domains) else { return };
+                let leaf = self.leaf();
+                let until = at + self.random.up_to(Duration::from_secs(20));
+                self.act(at, Act::DeviceGone(leaf, device));
+                self.act(until, Act::DeviceBack(leaf, device));
+            }
+            13 | 14 => {
+                let (leaf, count) = (self.leaf(), 1 + self.random.below(5));
+                self.act(at, Act::Meddle(leaf, count));
+            }
             _ => {
                 let node = self.leaf();
                 let loss = if self.random.chance(50) { Loss::Told } else { Loss::Silent };

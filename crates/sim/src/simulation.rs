@@ -9,7 +9,7 @@ use crate::oracle::Truth;
 use crate::plant::{Plant, Planted};
 use crate::process::{Around, Disk, Fate, Process};
 use crate::random::Random;
-use crate::scenario::{Act, Clear, Departure, HostId, Scenario, TROUBLE_ENDS};
+use crate::scenario::{Act, Clear, Departure, HostId, Kind, Scenario, TROUBLE_ENDS};
 use crate::site::{self, Birth, NodeId};
 use crate::trace::Trace;
 use crate::witness::{Deletion, Sequences};
@@ -313,11 +313,12 @@ impl Simulation {
         node.machine.age(now);
         let id = node.id;
         for probe in node.machine.due_probes(now) {
-            let asked = self.world.hosts.iter().find(|host| host.ip == probe.key.address);
+            let asked = self.world.hosts.iter().find(|host| host.ips.contains(&probe.key.address));
             let at = asked.filter(|host| host.mac == probe.mac).and_then(|h| Some((*h, h.speaks_at()?)));
             let answered = at.is_some_and(|(_, place)| place == id || self.reaches(id, place));
             if let Some(node) = self.nodes.get_mut(place) {
                 if let Some((host, _)) = at.filter(|(_, place)| *place == id)
+                    && host.kind == Kind::Speaking
                     && let Some(port) = host.domain.port
                 {
                     node.machine.frame(now, port, host.mac);
@@ -391,12 +392,12 @@ impl Simulation {
                 host.is_some_and(|(_, place)| vouches(place))
             }
             Deletion::Neighbour(key, mac) => {
-                let host = self.world.known(self.now, mac).filter(|(h, _)| h.ip == key.address);
+                let host = self.world.known(self.now, mac).filter(|(h, _)| h.ips.contains(&key.address));
                 host.is_some_and(|(_, place)| vouches(place))
             }
             Deletion::Flood(key) => at_vtep(key.vtep).is_some_and(vouches),
             Deletion::Route(prefix) => {
-                prefix == site::anycast() && self.scenario.announcers.iter().copied().any(vouches)
+                site::anycast().contains(&prefix) && self.scenario.announcers.iter().copied().any(vouches)
             }
         }
     }
@@ -454,11 +455,8 @@ impl Simulation {
         self.trace.note(now, || format!("*** {act:?}"));
         match act {
             Act::Arrive(host, leaf, departure) => self.host_arrives(host, leaf, departure),
-            Act::SwitchOff(host) => self.world.change(now, host, |host| host.on = false),
-            Act::SwitchOn(host) => {
-                self.world.change(now, host, |host| host.on = true);
-                self.speak(host);
-            }
+            Act::SwitchOff(host) => self.host_switches(host, false),
+            Act::SwitchOn(host) => self.host_switches(host, true),
             Act::Crash(node, outputs) => {
                 self.world.trouble(now, node);
                 if let Some(born) = self.with(node, |process, _| {
@@ -485,6 +483,13 @@ impl Simulation {
             }
             Act::UplinkDown(node) => self.uplink(node, false),
             Act::UplinkUp(node) => self.uplink(node, true),
+            Act::DeviceGone(node, device) => {
+                self.meddle(node, |machine| machine.remove_device(device));
+            }
+            Act::DeviceBack(node, device) => {
+                self.meddle(node, |machine| machine.restore_device(device));
+            }
+            Act::Meddle(node, count) => self.meddle(node, |machine| machine.meddle(count)),
             Act::DeviceDown(node, device) => self.device(node, device, false),
             Act::DeviceUp(node, device) => self.device(node, device, true),
             Act::Clear(node, other, kind) => self.clear(node, other, kind),
@@ -530,8 +535,41 @@ impl Simulation {
             }
             self.with(former, |process, around| process.rouse_dataplane(around));
         }
+        self.write(id, false);
         self.world.change(now, id, |host| (host.place, host.on) = (Some(leaf), true));
+        self.write(id, true);
         self.speak(id);
+    }
+
+    fn host_switches(&mut self, id: HostId, on: bool) {
+        self.write(id, false);
+        self.world.change(self.now, id, |host| host.on = on);
+        self.write(id, true);
+        self.speak(id);
+    }
+
+    /// The operator writes a host where it is, or deletes it there, if the host is one that is
+    /// written.
+    fn write(&mut self, id: HostId, present: bool) {
+        let host = self.world.host(id).copied().filter(|host| host.kind == Kind::Written);
+        let Some((host, place)) = host.and_then(|host| Some((host, host.speaks_at()?))) else {
+            return;
+        };
+        let Some(node) = self.nodes.get_mut(place.0) else { return };
+        match host.domain.port.filter(|_| present) {
+            Some(port) => node.machine.write_host(port, host.mac),
+            None => node.machine.delete_host(host.domain.bridge, host.mac),
+        }
+        self.with(place, |process, around| process.rouse_dataplane(around));
+    }
+
+    /// Somebody does something to a leaf's kernel behind evpnd's back.
+    fn meddle(&mut self, node: NodeId, meddle: impl FnOnce(&mut Machine)) {
+        self.world.trouble(self.now + BLIND_FOR, node);
+        if let Some(node) = self.nodes.get_mut(node.0) {
+            meddle(&mut node.machine);
+        }
+        self.with(node, |process, around| process.rouse_dataplane(around));
     }
 
     fn speak(&mut self, host: HostId) {
@@ -554,10 +592,12 @@ impl Simulation {
         let hearers: Vec<NodeId> = self.nodes.iter().filter(|n| hears(n)).map(|n| n.id).collect();
         for hearer in hearers {
             if let Some(node) = self.nodes.get_mut(hearer.0) {
-                if hearer == leaf {
+                if hearer == leaf && host.kind == Kind::Speaking {
                     node.machine.frame(now, port, host.mac);
                 }
-                node.machine.arp(now, host.domain.bridge, host.ip, host.mac);
+                for address in host.ips {
+                    node.machine.arp(now, host.domain.bridge, address, host.mac);
+                }
             }
             self.with(hearer, |process, around| process.rouse_dataplane(around));
         }

@@ -15,9 +15,9 @@ use evpn_engine::settings::{
 use evpn_proto::bgp::message::Family;
 use evpn_proto::bgp::session::{GracefulRestartConfig, PeerAs, SessionConfig};
 use evpn_proto::types::{Asn, MacAddr, Vni};
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 /// A node, by its place in the simulation: leaves first, then the spine.
@@ -61,9 +61,21 @@ pub(crate) const DOMAINS: [Domain; 2] = [
 pub(crate) const L3: Domain =
     Domain { vni: 5000, bridge: IfIndex(40), vxlan: IfIndex(41), port: None };
 
-/// The prefix that two leaves announce.
-pub(crate) fn anycast() -> IpNet {
-    IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(198, 51, 100, 0), 24))
+/// The prefixes that two leaves announce, one of each family.
+pub(crate) fn anycast() -> [IpNet; 2] {
+    let v6 = Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 0);
+    [
+        IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(198, 51, 100, 0), 24)),
+        IpNet::V6(Ipv6Net::new_assert(v6, 48)),
+    ]
+}
+
+/// Where a prefix's traffic goes to reach a VTEP: for IPv6 its mapped form.
+pub(crate) fn gateway(prefix: &IpNet, vtep: IpAddr) -> IpAddr {
+    match (prefix, vtep) {
+        (IpNet::V6(_), IpAddr::V4(v4)) => v4.to_ipv6_mapped().into(),
+        _ => vtep,
+    }
 }
 
 /// The VNI, if the number is one.
@@ -207,12 +219,12 @@ pub(crate) fn settings(scenario: &Scenario, node: NodeId, birth: Birth) -> Setti
 }
 
 fn vrf(announces: bool) -> Option<VrfSettings> {
-    let prefix = AnnouncedPrefix { prefix: anycast(), drain_time: DRAIN_TIME };
+    let announced = |prefix| AnnouncedPrefix { prefix, drain_time: DRAIN_TIME };
     Some(VrfSettings {
         name: "default".to_owned(),
         l3vni: vni(L3.vni)?,
         table: TABLE,
-        prefixes: if announces { vec![prefix] } else { Vec::new() },
+        prefixes: if announces { anycast().map(announced).to_vec() } else { Vec::new() },
         redistribute_connected: false,
         drain_time: DRAIN_TIME,
         rd: None,
@@ -251,21 +263,25 @@ pub(crate) fn links(scenario: &Scenario, node: NodeId) -> Vec<Link> {
 
 /// A node's addresses.
 pub(crate) fn addresses(scenario: &Scenario, node: NodeId) -> Vec<(IfIndex, IpNet)> {
-    let net = |address: IpAddr| IpNet::new(address, 24).ok();
+    let net = |address: IpAddr| {
+        IpNet::new(address, if address.is_ipv4() { 24 } else { 64 }).ok()
+    };
     let mut addresses: Vec<_> = net(address(node)).map(|net| (UPLINK, net)).into_iter().collect();
     if is_leaf(scenario, node) {
         for domain in DOMAINS {
-            let gateway = net(host_ip(domain, 0)).map(|net| (domain.bridge, net));
-            addresses.extend(gateway);
+            let nets = host_ips(domain, 0).into_iter().filter_map(net);
+            addresses.extend(nets.map(|net| (domain.bridge, net)));
         }
     }
     addresses
 }
 
-/// The address of a host, or with 0 of the gateway, in a domain.
-pub(crate) fn host_ip(domain: Domain, host: u8) -> IpAddr {
+/// The addresses of a host, or with 0 of the gateway, in a domain.
+pub(crate) fn host_ips(domain: Domain, host: u8) -> [IpAddr; 2] {
     let third = u8::try_from(domain.vni % 256).unwrap_or(0);
-    IpAddr::from([192, 168, third, host.saturating_add(1)])
+    let last = host.saturating_add(1);
+    let v6 = Ipv6Addr::new(0x2001, 0xdb8, third.into(), 0, 0, 0, 0, last.into());
+    [IpAddr::from([192, 168, third, last]), v6.into()]
 }
 
 fn link(index: IfIndex, name: &str, mac: MacAddr) -> Link {

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct BridgeEntry {
     pub(crate) port: IfIndex,
     pub(crate) state: MacState,
+    pub(crate) sticky: bool,
 }
 
 /// See the module.
@@ -46,7 +47,7 @@ impl Tables {
                 self.links.insert(link.index, *link);
             }
             Observation::BridgeMac(seen) => {
-                let entry = BridgeEntry { port: seen.port, state: seen.state };
+                let entry = BridgeEntry { port: seen.port, state: seen.state, sticky: seen.sticky };
                 self.bridge.insert((seen.bridge, seen.mac), entry);
             }
             Observation::VxlanMac { key, to, .. } => {

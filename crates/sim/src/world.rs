@@ -2,7 +2,7 @@
 //!
 //! **Nothing in here was told by evpnd.**
 
-use crate::scenario::{HostId, Scenario, Topology};
+use crate::scenario::{HostId, HostPlan, Kind, Scenario, Topology};
 use crate::site::{self, DOMAINS, Domain, NodeId};
 use evpn_proto::types::{MacAddr, Time};
 use std::collections::BTreeMap;
@@ -18,7 +18,8 @@ pub(crate) const KNOWN_AFTER: Duration = Duration::from_secs(30);
 pub(crate) struct Host {
     pub(crate) domain: Domain,
     pub(crate) mac: MacAddr,
-    pub(crate) ip: IpAddr,
+    pub(crate) ips: [IpAddr; 2],
+    pub(crate) kind: Kind,
     pub(crate) place: Option<NodeId>,
     pub(crate) on: bool,
     /// When it last came, went, or was switched.
@@ -55,13 +56,13 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(scenario: &Scenario) -> Self {
-        let host = |(number, domain): (usize, &usize)| {
-            let domain = DOMAINS.get(*domain).copied()?;
+        let host = |(number, plan): (usize, &HostPlan)| {
+            let domain = DOMAINS.get(plan.domain).copied()?;
             let octet = u8::try_from(number).ok()?.checked_add(10)?;
             let mac = MacAddr([2, 0xaa, 0, 0, 0, octet]);
-            let ip = site::host_ip(domain, octet);
+            let (ips, kind) = (site::host_ips(domain, octet), plan.kind);
             let (place, on, changed, epoch) = (None, false, Time::ZERO, 0);
-            Some(Host { domain, mac, ip, place, on, changed, epoch })
+            Some(Host { domain, mac, ips, kind, place, on, changed, epoch })
         };
         let full = scenario.announcers.iter().map(|node| (*node, 95)).collect();
         Self {

@@ -2,6 +2,7 @@
 //!
 //! **The charge that is shown is what `upsc` reads from upsd**, not what was written.
 
+use super::clock;
 use super::files::{DRAINED, Files};
 use super::network::{Lab, Trouble};
 use std::fs::OpenOptions;
@@ -19,6 +20,8 @@ const NUT_DIRECTORIES: [&str; 7] = [
     "/sbin",
     "/usr/bin",
 ];
+/// A little more than a second.
+const A_SECOND: Duration = Duration::from_millis(1100);
 /// The name of the UPS.
 const UPS: &str = "site";
 /// The UPS's file, which its driver reads anew whenever it changes.
@@ -59,6 +62,9 @@ pub(crate) struct Battery {
     discharging: bool,
     /// How often its file was written.
     writes: u32,
+    /// When it was written last.
+    written: Duration,
+    charge: u8,
 }
 
 impl Battery {
@@ -67,7 +73,8 @@ impl Battery {
     /// # Errors
     /// If its files cannot be written.
     pub(crate) fn prepare(nut: Option<Nut>, files: &Files) -> Result<Self, Trouble> {
-        let mut battery = Self { nut, discharging: false, writes: 0 };
+        let mut battery =
+            Self { nut, discharging: false, writes: 0, written: Duration::ZERO, charge: 100 };
         if battery.nut.is_none() {
             files.feed_from(&files.path(FILE))?;
         } else {
@@ -107,7 +114,7 @@ impl Battery {
 
     /// The name of whoever says the charge.
     pub(crate) const fn source(&self) -> &'static str {
-        if self.nut.is_some() { "upsc" } else { "FILE FEED" }
+        if self.nut.is_some() { "upsc" } else { "file" }
     }
 
     /// Brings the battery to a charge, in per cent.
@@ -123,6 +130,24 @@ impl Battery {
         self.discharging = discharging;
     }
 
+    /// How long a charge takes to be a reading of its own: a file's time counts in seconds, and upsd
+    /// takes about one by itself.
+    pub(crate) const fn settles_in(&self) -> Duration {
+        if self.nut.is_some() { Duration::ZERO } else { A_SECOND }
+    }
+
+    /// Writes the file again once it is a second old, as whatever reads a battery would: without new
+    /// samples evpnd has nothing that confirms the last one. upsd is asked, and needs none.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(crate) fn keep_up(&mut self, files: &Files) -> Result<(), Trouble> {
+        if self.nut.is_some() || clock::now() < self.written + A_SECOND {
+            return Ok(());
+        }
+        self.write(files, self.charge)
+    }
+
     fn write(&mut self, files: &Files, charge: u8) -> Result<(), Trouble> {
         let (name, text) = if self.nut.is_some() {
             let status = if self.discharging { "OB DISCHRG" } else { "OL CHRG" };
@@ -131,6 +156,7 @@ impl Battery {
             (FILE, format!("{{\"soc\": {charge}, \"on_battery\": {}}}\n", self.discharging))
         };
         let path = files.put(Path::new(name), &text)?;
+        (self.written, self.charge) = (clock::now(), charge);
         if self.nut.is_some() {
             // The driver reads a file again whose time has changed, and looks at whole seconds.
             self.writes += 1;

@@ -31,6 +31,7 @@ use files::{Files, SpedUp};
 use load::client::ClientArgs;
 use load::serve::ServeArgs;
 use network::{Lab, NAME, Trouble};
+use nix::sys::signal::{SigSet, Signal};
 use screen::Screen;
 use serde::Serialize;
 use std::os::unix::process::CommandExt;
@@ -113,6 +114,9 @@ fn clear_away_when_interrupted() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         if runtime.and_then(|runtime| runtime.block_on(lab::interrupted())).is_ok() {
             out::complain("\ninterrupted: taking the demo down\n");
+            // A second Ctrl-C must not end what clears away; the new program inherits this.
+            let signals = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
+            signals.into_iter().collect::<SigSet>().thread_block().unwrap_or_default();
             let error = down.exec();
             out::complain(&out::failure(&error.to_string(), None, &[]));
             std::process::exit(lab::INTERRUPTED.into());
@@ -214,12 +218,14 @@ fn say_head(screen: &Screen, lab: &Lab, nut: Option<&Nut>) {
         sped_up: files::sped_up(),
     };
     let battery = head.upsd.as_ref().map_or_else(
-        || "FILE FEED (NUT is not installed: apt-get install nut-server)".to_owned(),
+        || "FILE FEED (NUT is not installed; apt-get install nut-server)".to_owned(),
         |version| format!("upsd {version}"),
     );
     let whose = if head.rootless { "in a user namespace, without root" } else { "as root" };
     let mut lines = vec![TOPOLOGY.trim_start_matches('\n').to_owned()];
-    lines.push(format!("\nkernel {}, {whose}; battery of site A: {battery}", head.kernel));
+    let system = format!("kernel {}, {whose}; battery of site A: {battery}", head.kernel);
+    lines.push(String::new());
+    lines.extend(crate::text::hang("", 0, &system));
     let sped_up: Vec<String> = head
         .sped_up
         .iter()

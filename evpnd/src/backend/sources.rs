@@ -37,6 +37,9 @@ pub(crate) struct DataplaneReport {
     pub(crate) held: Option<String>,
 }
 
+/// What came of a reload: each change with its effect, or each problem.
+pub(crate) type Reload = Result<Vec<(String, String)>, Vec<String>>;
+
 /// The configuration in force.
 pub(crate) trait ConfigControl: Send + Sync + 'static {
     /// Every value with its origin.
@@ -45,7 +48,7 @@ pub(crate) trait ConfigControl: Send + Sync + 'static {
     fn feed(&self) -> String;
     /// Reads the files again and takes all of it or nothing; tells each change and what it does,
     /// or each problem.
-    fn reload(&self) -> Pending<'_, Result<Vec<(String, String)>, Vec<String>>>;
+    fn reload(&self) -> Pending<'_, Reload>;
     /// Sets what is logged.
     ///
     /// # Errors

@@ -38,7 +38,7 @@ pub(super) fn effective_config(source: ConfigSource, now: Now) -> EffectiveConfi
     }
 }
 
-pub(super) fn reloaded(outcome: Result<Vec<(String, String)>, Vec<String>>) -> Answer<Reloaded> {
+pub(super) fn reloaded(outcome: super::sources::Reload) -> Answer<Reloaded> {
     let changes = outcome.map_err(|problems| {
         let count = problems.len();
         let noun = if count == 1 { "problem" } else { "problems" };

@@ -28,7 +28,7 @@ pub(crate) fn start(feed: &Feed, engine: EngineHandle) -> Result<Option<JoinHand
         Feed::Nut { address, ups, username, password_file, .. } => {
             let login = nut::login(username.as_deref(), password_file.as_deref())?;
             let address = (address.host.clone(), address.port);
-            Source::Nut(nut::Nut::new(address, ups, login).map_err(|e| e.to_string())?)
+            Source::Nut(Box::new(nut::Nut::new(address, ups, login).map_err(|e| e.to_string())?))
         }
     };
     Ok(Some(tokio::spawn(async move {
@@ -47,7 +47,7 @@ pub(crate) fn start(feed: &Feed, engine: EngineHandle) -> Result<Option<JoinHand
 
 enum Source {
     File(std::path::PathBuf),
-    Nut(nut::Nut),
+    Nut(Box<nut::Nut>),
 }
 
 impl Source {

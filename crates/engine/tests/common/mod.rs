@@ -118,7 +118,10 @@ pub(crate) struct Leaf {
     pub(crate) tables: Tables,
     pub(crate) persisted: Vec<PersistRecord>,
     pub(crate) events: Vec<Event>,
-    pub(crate) mode: Option<Mode>,
+    /// How far reconciling was allowed to go, in order.
+    pub(crate) modes: Vec<Mode>,
+    /// What had been asked for when it was told to sweep: anything else may have gone since.
+    pub(crate) at_sweep: Option<Tables>,
     /// Octets that it has sent.
     pub(crate) sent: usize,
     /// Objects that it wanted written or deleted.
@@ -154,7 +157,8 @@ impl Net {
                 tables: Tables::default(),
                 persisted: Vec::new(),
                 events: Vec::new(),
-                mode: None,
+                modes: Vec::new(),
+                at_sweep: None,
                 sent: 0,
                 changes: 0,
                 unplugged: false,
@@ -369,7 +373,13 @@ impl Net {
                 }
             }
             Output::Command(_) => {}
-            Output::Mode(mode) => self.leaves[leaf].mode = Some(mode),
+            Output::Mode(mode) => {
+                let leaf = &mut self.leaves[leaf];
+                leaf.modes.push(mode);
+                if mode == Mode::Sweep {
+                    leaf.at_sweep = Some(leaf.tables.clone());
+                }
+            }
             Output::Persist(record) => self.leaves[leaf].persisted.push(record),
             Output::Event(event) => self.leaves[leaf].events.push(event),
         }

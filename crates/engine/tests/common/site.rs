@@ -174,6 +174,21 @@ pub(crate) fn links(n: u8) -> Vec<Link> {
     ]
 }
 
+/// The devices of leaf `n` and those of another VNI.
+pub(crate) fn links_with(n: u8, number: u32) -> Vec<Link> {
+    let mut links = links(n);
+    let (mut bridge, mut vxlan) = (links[4].clone(), links[5].clone());
+    (bridge.index, bridge.name) = (IfIndex(30), format!("br{number}"));
+    bridge.mac = Some(mac(n));
+    (vxlan.index, vxlan.name) = (IfIndex(31), format!("vx{number}"));
+    vxlan.master = Some(bridge.index);
+    if let LinkKind::Vxlan(vxlan) = &mut vxlan.kind {
+        vxlan.vni = Some(vni(number));
+    }
+    links.extend([bridge, vxlan]);
+    links
+}
+
 /// What a kernel says of a host behind a port, with its address.
 pub(crate) fn host_events(n: u8) -> Vec<KernelEvent> {
     let (mac, origin) = (mac(n), MacOrigin::Learned);

@@ -260,6 +260,7 @@ impl<'s> Story<'s> {
             trouble.details = self.lab.logs();
             return Err(trouble);
         }
+        self.battery.keep_up(self.lab.files())?;
         self.capture.check()?;
         for server in &mut self.servers {
             server.check()?;
@@ -313,6 +314,7 @@ impl<'s> Story<'s> {
                 let read = story.battery.read(story.lab)?;
                 Ok(read.parse::<f32>().is_ok_and(|read| read == f32::from(*charge)))
             })?;
+            self.pause(self.battery.settles_in())?;
         }
         Ok(())
     }

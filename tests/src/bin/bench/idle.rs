@@ -33,6 +33,9 @@ pub(crate) struct Options {
     /// Seconds to let it settle before.
     #[arg(long, default_value_t = 10)]
     settle: u32,
+    /// The peers' hold time, in seconds; a third of it is the time between keepalives.
+    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u16).range(3..=90))]
+    hold: u16,
     /// With a battery: start a NUT server, which evpnd asks each 10 s.
     #[arg(long)]
     nut: bool,
@@ -48,7 +51,8 @@ pub(crate) fn run(options: &Options) -> Result<Verdict> {
     });
     let daemon = Daemon::start(&program, &site.leaf, &SPEAKERS, &extra)?;
     let with_log = |e: String| format!("{e}\nevpnd says:\n{}", daemon.log());
-    let speakers = SPEAKERS.map(|address| Speaker::establish(&site.core, address));
+    let hold = Duration::from_secs(options.hold.into());
+    let speakers = SPEAKERS.map(|address| Speaker::establish(&site.core, address, hold));
     std::thread::sleep(Duration::from_secs(options.settle.into()));
     let (before, time) = (Switches::of(daemon.pid())?, processor_time(daemon.pid())?);
     std::thread::sleep(Duration::from_secs(options.seconds.into()));
@@ -119,7 +123,8 @@ impl Figures<'_> {
         let mib = |kib: u64| kib as f64 / 1024.0;
         let Memory { resident, peak, proportional, anonymous } = self.memory;
         let feed = self.feed();
-        println!("one VNI, two peers, {feed}, {} s\n", self.options.seconds);
+        let Options { seconds, hold, .. } = self.options;
+        println!("one VNI, two peers, hold time {hold} s, {feed}; {seconds} s\n");
         println!("{:<24} {:>9} {:>12}", "thread", "voluntary", "involuntary");
         for (name, voluntary, involuntary) in self.threads() {
             println!("{name:<24} {voluntary:>9} {involuntary:>12}");
@@ -147,6 +152,7 @@ impl Figures<'_> {
         });
         let report = json!({
             "seconds": self.options.seconds,
+            "holdSeconds": self.options.hold,
             "feed": self.feed(),
             "threads": threads.collect::<Vec<_>>(),
             "wakeUpsPerSecond": self.wake_ups(),

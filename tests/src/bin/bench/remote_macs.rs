@@ -12,7 +12,7 @@ use crate::monitor::Monitor;
 use crate::process::{Memory, processor_time};
 use crate::report::{Spread, Verdict, head};
 use crate::site::{SPEAKERS, Site};
-use crate::speaker::{Form, Speaker, updates};
+use crate::speaker::{Form, HOLD, Speaker, updates};
 use crate::{Common, Result};
 use bytes::Bytes;
 use clap::Args;
@@ -144,7 +144,7 @@ fn evpnd(program: &PathBuf, macs: u32, updates: &[u8]) -> Result<Trial> {
     let [address, _] = SPEAKERS;
     let daemon = Daemon::start(program, &site.leaf, &[address], "")?;
     let with_log = |e: String| format!("{e}\nevpnd says:\n{}", daemon.log());
-    let speaker = Speaker::establish(&site.core, address).map_err(with_log)?;
+    let speaker = Speaker::establish(&site.core, address, HOLD).map_err(with_log)?;
     std::thread::sleep(REST);
     let monitor = Monitor::start(&site.leaf, macs)?;
     let before = Memory::of(daemon.pid())?;

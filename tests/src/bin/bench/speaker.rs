@@ -30,7 +30,7 @@ const RETRY: Duration = Duration::from_millis(50);
 /// BGP's port.
 const PORT: u16 = 179;
 /// The hold time that evpnd offers, too.
-const HOLD: Duration = Duration::from_secs(90);
+pub(crate) const HOLD: Duration = Duration::from_secs(90);
 
 /// How routes are put into UPDATEs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -51,13 +51,13 @@ pub(crate) struct Speaker {
 }
 
 impl Speaker {
-    /// Dials evpnd from `address` until the session is established.
-    pub(crate) fn establish(core: &Netns, address: Ipv4Addr) -> Result<Self> {
+    /// Dials evpnd from `address` until the session is established; offers the hold time.
+    pub(crate) fn establish(core: &Netns, address: Ipv4Addr, hold: Duration) -> Result<Self> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let attempt = core.inside(|| connect(address))?;
-            match attempt.and_then(|stream| handshake(stream, address)) {
-                Ok(stream) => return Self::live(stream),
+            match attempt.and_then(|stream| handshake(stream, address, hold)) {
+                Ok(stream) => return Self::live(stream, hold),
                 Err(error) if Instant::now() > deadline => {
                     return Err(format!("no session within {PATIENCE:?}: {error}"));
                 }
@@ -66,7 +66,7 @@ impl Speaker {
         }
     }
 
-    fn live(stream: TcpStream) -> Result<Self> {
+    fn live(stream: TcpStream, hold: Duration) -> Result<Self> {
         let failed = |e: std::io::Error| format!("the session: {e}");
         stream.set_read_timeout(None).map_err(failed)?;
         let mut incoming = stream.try_clone().map_err(failed)?;
@@ -78,7 +78,7 @@ impl Speaker {
         let (alive, ended) = sync_channel::<()>(0);
         let outgoing = Arc::clone(&stream);
         std::thread::spawn(move || {
-            while ended.recv_timeout(HOLD / 3) == Err(RecvTimeoutError::Timeout) {
+            while ended.recv_timeout(hold / 3) == Err(RecvTimeoutError::Timeout) {
                 if write(&outgoing, &encode_keepalive()).is_err() {
                     return;
                 }
@@ -127,10 +127,10 @@ fn connect(from: Ipv4Addr) -> Result<TcpStream> {
 }
 
 /// OPEN, OPEN, KEEPALIVE, KEEPALIVE.
-fn handshake(mut stream: TcpStream, address: Ipv4Addr) -> Result<TcpStream> {
+fn handshake(mut stream: TcpStream, address: Ipv4Addr, hold: Duration) -> Result<TcpStream> {
     let open = Open {
         asn: Asn(SPEAKER_AS),
-        hold_time: HOLD,
+        hold_time: hold,
         router_id: address,
         capabilities: vec![
             Capability::Multiprotocol(Family::EVPN),
