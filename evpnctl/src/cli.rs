@@ -452,6 +452,10 @@ mod tests {
             "evpnctl lab up t.clab.yml --keep",
             "evpnctl lab exec t.clab.yml host1 ping -c 1 10.0.0.1",
             "evpnctl lab down t",
+            "evpnctl demo",
+            "evpnctl demo --hold -j",
+            "evpnctl demo shell site-a",
+            "evpnctl demo down",
             "evpnctl health --wait --timeout 5s",
             "evpnctl completions fish",
         ] {

@@ -71,7 +71,10 @@ impl Remote {
                 self.answer(&level, |level| format!("log level {}\n", level.level))
             }
             // These do not ask evpnd, and are run elsewhere.
-            Command::Lab(_) | Command::Demo(_) | Command::Completions { .. } | Command::Man { .. } => Ok(Exit::Yes),
+            Command::Lab(_)
+            | Command::Demo(_)
+            | Command::Completions { .. }
+            | Command::Man { .. } => Ok(Exit::Yes),
         }
     }
 

@@ -24,6 +24,7 @@ mod peer_io;
 mod run;
 mod settings;
 mod systemd;
+mod timer;
 
 use clap::Parser;
 use std::path::PathBuf;

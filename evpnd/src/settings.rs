@@ -8,7 +8,7 @@ use crate::peer_io::Target;
 use evpn_config::{AutoRouteTarget, Config, Derived, PeerAs, RdChoice, Redistribute, RtChoice};
 use evpn_dataplane::facts::{Link, LinkKind};
 use evpn_energy::plausibility::Gates;
-use evpn_energy::policy::{Pace, Staleness, Thresholds};
+use evpn_energy::policy::{MAX_CHANGES_PER_DAY, Pace, Staleness, Thresholds};
 use evpn_energy::{Guards, Levers, Permille, Policy, Share};
 use evpn_engine::settings::{
     AllVnis, AnnouncedPrefix, EnergySettings, GroupWeights, Multipath, NeighborSettings,
@@ -17,6 +17,7 @@ use evpn_engine::settings::{
 use evpn_proto::bgp::message::Family;
 use evpn_proto::bgp::session::{self, GracefulRestartConfig, Mode, SessionConfig};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 /// The engine's settings and what was derived for them.
 #[derive(Debug)]
@@ -200,22 +201,25 @@ fn energy(config: &Config, derived: &mut Vec<Derived>) -> EnergySettings {
     EnergySettings {
         site,
         capacity_bits: energy.capacity.bits_per_second(),
-        policy: Policy {
-            thresholds: Thresholds {
-                prefer_less: percent(energy.thresholds.prefer_less),
-                avoid: percent(energy.thresholds.avoid),
-                drained: percent(energy.thresholds.drained),
+        policy: by_feed(
+            energy,
+            Policy {
+                thresholds: Thresholds {
+                    prefer_less: percent(energy.thresholds.prefer_less),
+                    avoid: percent(energy.thresholds.avoid),
+                    drained: percent(energy.thresholds.drained),
+                },
+                pace: Pace {
+                    recovery: percent(energy.hysteresis),
+                    dwell: energy.dwell,
+                    confirm: energy.confirm,
+                    max_changes_per_day: energy.max_changes_per_day,
+                },
+                stale: Staleness { after: energy.stale_after, hold: energy.stale_hold },
+                guards: Guards { stale_feed_never_drains: energy.guards.stale },
+                dry_run: energy.dry_run,
             },
-            pace: Pace {
-                recovery: percent(energy.hysteresis),
-                dwell: energy.dwell,
-                confirm: energy.confirm,
-                max_changes_per_day: energy.max_changes_per_day,
-            },
-            stale: Staleness { after: energy.stale_after, hold: energy.stale_hold },
-            guards: Guards { stale_feed_never_drains: energy.guards.stale },
-            dry_run: energy.dry_run,
-        },
+        ),
         levers: Levers {
             prefer_less: share(energy.weights.prefer_less),
             avoid: share(energy.weights.avoid),
@@ -246,6 +250,28 @@ fn kernel_release() -> String {
     release.unwrap_or_default().to_owned()
 }
 
+/// Where no feed reads a battery its silence means nothing: when the operator's override ends, the
+/// site is an ordinary leaf again at once.
+fn by_feed(energy: &evpn_config::Energy, policy: Policy) -> Policy {
+    if energy.feed != evpn_config::Feed::Manual {
+        return policy;
+    }
+    let now = Duration::ZERO;
+    Policy {
+        pace: Pace {
+            dwell: now,
+            confirm: now,
+            max_changes_per_day: MAX_CHANGES_PER_DAY,
+            ..policy.pace
+        },
+        stale: Staleness { after: MANUAL_STALE_AFTER, hold: now },
+        ..policy
+    }
+}
+
+/// How soon a feed that is not there counts as silent.
+const MANUAL_STALE_AFTER: Duration = Duration::from_millis(1);
+
 fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
@@ -255,6 +281,9 @@ fn host_name() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use evpn_config::{Source, load};
+    use evpn_energy::{Inputs, Level, OverrideRequest, State, UnixSeconds, decide};
+    use evpn_proto::types::Time;
 
     #[test]
     fn wide_weights_are_used_only_where_the_kernel_is_known_to_take_them() {
@@ -264,5 +293,25 @@ mod tests {
         for release in ["6.11.9", "5.19.0", "6.1.0-40-amd64", "6", "", "next"] {
             assert_eq!(group_weights(release), GroupWeights::Octet, "{release}");
         }
+    }
+
+    #[test]
+    fn without_a_feed_a_site_is_back_at_once_when_the_override_ends() {
+        let text = "[router]\nas = 65001\n";
+        let config = load(&[Source::new("evpnd.toml", text)]).unwrap().config;
+        let policy = energy(&config, &mut Vec::new()).policy;
+        let request = serde_json::from_str(r#"{"mode":"drain","seconds":60,"reason":"work"}"#);
+        let request: OverrideRequest = request.unwrap();
+        let mut state = State::new(Time::ZERO);
+        state.request(request, Time::ZERO, UnixSeconds(0)).unwrap();
+        let mut at = |time| {
+            for _ in Level::ALL {
+                state = decide(&policy, &state, &Inputs { now: time, reading: None }).state;
+            }
+            state.level
+        };
+        assert_eq!(at(Time::ZERO), Level::Drained);
+        assert_eq!(at(Time::ZERO + Duration::from_secs(59)), Level::Drained);
+        assert_eq!(at(Time::ZERO + Duration::from_secs(61)), Level::Normal);
     }
 }

@@ -4,6 +4,7 @@
 //! however well its sockets are.
 
 use crate::engine_io::EngineHandle;
+use crate::timer::Timer;
 use sd_notify::NotifyState;
 
 /// Ready: the kernel has been read and the API answers.
@@ -31,8 +32,14 @@ fn notify(state: &[NotifyState<'_>]) {
 pub(crate) async fn watchdog(engine: EngineHandle) {
     let Some(limit) = sd_notify::watchdog_enabled() else { return };
     let every = limit / 2;
-    loop {
-        tokio::time::sleep(every).await;
+    let timer = match Timer::new() {
+        Ok(timer) => timer,
+        Err(error) => {
+            tracing::error!("no timer for the watchdog, which will end evpnd: {error}");
+            return;
+        }
+    };
+    while timer.sleep(every).await.is_ok() {
         let answer = tokio::time::timeout(every, engine.ask(|engine, _| engine.status())).await;
         match answer {
             Ok(Ok(text)) => {

@@ -7,11 +7,11 @@ use crate::ns::Ns;
 use crate::process::{Daemon, require};
 use crate::wait::eventually;
 use nix::sys::signal::Signal;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 const START: Duration = Duration::from_secs(20);
 /// How often the driver reads the file, in seconds: the least it takes.
@@ -125,11 +125,16 @@ impl Nut {
     }
 }
 
+/// The driver reads the file again only when the second of its change is another one: so each
+/// change is dated a second after the one before.
 fn write_device(path: &Path, variables: &[(&str, &str)]) {
     let text: String = variables.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
     // A rename is one change: the driver never reads half a file.
     let temporary = path.with_extension("new");
     fs::write(&temporary, text).unwrap_or_else(|e| panic!("{e}"));
+    let before = fs::metadata(path).and_then(|m| m.modified()).unwrap_or(UNIX_EPOCH);
+    let file = File::options().write(true).open(&temporary).unwrap_or_else(|e| panic!("{e}"));
+    file.set_modified(before + Duration::from_secs(1)).unwrap_or_else(|e| panic!("{e}"));
     fs::rename(&temporary, path).unwrap_or_else(|e| panic!("{e}"));
 }
 

@@ -179,6 +179,9 @@ prefixes = [
 ]
 [energy]
 site = \"site{number}\"
+dwell = \"1s\"
+stale-after = \"1s\"
+stale-hold = \"0s\"
 dry-run = {dry_run}
 ",
         client = systems[2]

@@ -14,7 +14,7 @@ const RATE: u32 = 1000;
 /// A MAC address of nobody, put into the kernel as if it had been learnt before the crash.
 const STALE: &str = "02:00:00:00:de:ad";
 /// The number by which evpnd knows neighbours and routes that it has made.
-const OURS: u8 = 196;
+const OURS: u8 = 110;
 const SOON: Duration = Duration::from_secs(10);
 
 /// Whether a leaf has swept after its restart: only then does it count as being up again.
@@ -112,7 +112,7 @@ fn control_without_graceful_restart_packets_are_lost() {
 #[test]
 fn what_is_stale_goes_after_end_of_rib_and_not_before() {
     let pair = Pair::new("stale");
-    let [mut first, second] = pair.start("");
+    let [mut first, second] = pair.start(&format!("[dataplane]\nprotocol = {OURS}\n"));
     pair.reach_each_other();
     let [leaf, _] = &pair.leaves;
     eventually(SOON, "the first restart is over", || restart_is_over(&first));

@@ -64,6 +64,9 @@ pub struct Site {
     pub reason: String,
     /// The last reading that passed the gates.
     pub reading: Option<Reading>,
+    /// Why the feed gives no readings at present, with the remedy; for this site only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feed_error: Option<String>,
     /// Readings that did not pass, since start.
     pub rejected_readings: u64,
     /// The last that did not, and why.

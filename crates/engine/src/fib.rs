@@ -373,8 +373,10 @@ fn weights(hops: &[Hop], range: GroupWeights) -> Vec<[u16; COPIES as usize]> {
 
 /// About 255 times the weight, of 1 to 256. Its lower octet stays: it is all that an `ip` older than
 /// the kernel's wide weights shows, and so that shows the weight as it was.
-const fn grown(weight: u16) -> u16 {
-    256 * ((254 * weight as u32 + 128) / 256) as u16 + weight
+fn grown(weight: u16) -> u16 {
+    // At most 254, for a weight of 256.
+    let upper = (254 * u32::from(weight) + 128) / 256;
+    u16::try_from(upper).map_or(weight, |upper| 256 * upper + weight)
 }
 
 #[cfg(test)]

@@ -30,6 +30,9 @@
     )
 )]
 
+mod acts;
+mod around;
+mod dataplane;
 mod machine;
 mod network;
 mod oracle;

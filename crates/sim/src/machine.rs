@@ -8,8 +8,8 @@
 use crate::random::Random;
 use crate::scenario::Loss;
 use crate::tables::Tables;
-use evpn_dataplane::fake::{Kernel, connected, failure, resolved};
 use evpn_dataplane::facts::{Link, LinkKind};
+use evpn_dataplane::fake::{Kernel, connected, failure, resolved};
 use evpn_dataplane::object::{FdbKey, IfIndex, NeighbourKey};
 use evpn_dataplane::observe::{MacState, Observation, Resolution, SeenNeighbour};
 use evpn_dataplane::op::{ErrorClass, Failure, Halves, KernelRoute, Op};
@@ -28,7 +28,7 @@ const AGEING_EVERY: Duration = Duration::from_secs(5);
 /// The longest that a host takes to answer, and that the kernel waits for it.
 const ANSWER_MAX: Duration = Duration::from_secs(1);
 /// How long the monitor loses what comes.
-const DEAF_FOR: Duration = Duration::from_secs(3);
+const DEAF_FOR: Duration = Duration::from_secs(6);
 
 /// Writes that are to fail.
 #[derive(Clone, Copy, Debug)]
@@ -93,9 +93,10 @@ impl Machine {
 
     /// Everything, as a dump shows it.
     pub(crate) fn dump(&self) -> Vec<Observation> {
-        let addresses = self.addresses.iter().map(|(device, address)| {
-            Observation::Address { device: *device, address: *address }
-        });
+        let addresses = self
+            .addresses
+            .iter()
+            .map(|(device, address)| Observation::Address { device: *device, address: *address });
         let is_link = |seen: &Observation| matches!(seen, Observation::Link(_));
         let (links, others): (Vec<_>, Vec<_>) = self.kernel.dump().into_iter().partition(is_link);
         links.into_iter().chain(addresses).chain(others).collect()
@@ -110,8 +111,14 @@ impl Machine {
     }
 
     /// Whether the monitor knows that it lost something.
-    pub(crate) fn has_lost_news(&self, now: Time) -> bool {
-        self.deaf.is_some_and(|(until, loss)| now < until && loss == Loss::Told)
+    pub(crate) fn has_lost_news(&mut self, now: Time) -> bool {
+        match self.deaf {
+            Some((until, loss)) if now < until => {
+                let lost = !self.kernel.take_news().is_empty();
+                lost && loss == Loss::Told
+            }
+            _ => false,
+        }
     }
 
     pub(crate) fn lose_news(&mut self, now: Time, loss: Loss) {
@@ -218,9 +225,8 @@ impl Machine {
         }
         self.answered.insert(key, now);
         let seen = resolved(device, address, mac);
-        let known = |former: &SeenNeighbour| {
-            former.mac == seen.mac && former.resolution == seen.resolution
-        };
+        let known =
+            |former: &SeenNeighbour| former.mac == seen.mac && former.resolution == seen.resolution;
         if !former.is_some_and(known) {
             self.kernel.other_neighbour(seen);
         }
@@ -262,7 +268,8 @@ impl Machine {
     pub(crate) fn meddle(&mut self, count: usize) {
         for _ in 0..count {
             let tables = self.tables();
-            let fdb = tables.vxlan.keys().map(|key| Op::FdbDelete { key: *key, halves: Halves::Vxlan });
+            let fdb =
+                tables.vxlan.keys().map(|key| Op::FdbDelete { key: *key, halves: Halves::Vxlan });
             let bridge = tables.bridge.iter().filter(|(_, e)| e.state == MacState::External);
             let bridge = bridge.map(|((_, mac), entry)| Op::FdbDelete {
                 key: FdbKey { device: entry.port, mac: *mac },
@@ -271,12 +278,18 @@ impl Machine {
             let flood = tables.flood.iter().map(|key| Op::FloodDelete(*key));
             let neighbours = tables.neighbours.values().filter(|seen| seen.external);
             let neighbours = neighbours.map(|seen| Op::NeighbourDelete(seen.key));
-            let routes = tables.routes.iter().map(|seen| {
-                Op::RouteDelete(KernelRoute { key: seen.key, metric: seen.metric })
-            });
+            let routes = tables
+                .routes
+                .iter()
+                .map(|seen| Op::RouteDelete(KernelRoute { key: seen.key, metric: seen.metric }));
             let nexthops = tables.nexthops.keys().map(|id| Op::NexthopDelete(*id));
-            let all: Vec<Op> =
-                fdb.chain(bridge).chain(flood).chain(neighbours).chain(routes).chain(nexthops).collect();
+            let all: Vec<Op> = fdb
+                .chain(bridge)
+                .chain(flood)
+                .chain(neighbours)
+                .chain(routes)
+                .chain(nexthops)
+                .collect();
             let place = self.random.below(all.len());
             if let Some(op) = all.get(place) {
                 self.kernel.apply(op).ok();
@@ -316,7 +329,9 @@ impl Machine {
     /// neighbours with it; so does a port.
     pub(crate) fn set_up(&mut self, device: IfIndex, up: bool) {
         let tables = self.tables();
-        let Some(link) = tables.links.get(&device).filter(|link| link.is_up() != up) else { return };
+        let Some(link) = tables.links.get(&device).filter(|link| link.is_up() != up) else {
+            return;
+        };
         self.kernel.set_up(device, up);
         if up {
             return;

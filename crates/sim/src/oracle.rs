@@ -3,8 +3,8 @@
 //! **It knows no sessions, sequences, update groups or modes**: only where the hosts are, who
 //! reaches whom, and what the batteries hold.
 
-use crate::site::{self, DOMAINS, Domain, L3, NodeId};
 use crate::scenario::Kind;
+use crate::site::{self, DOMAINS, Domain, L3, NodeId};
 use crate::tables::{BridgeEntry, Tables};
 use crate::world::{Host, World};
 use evpn_dataplane::object::{FdbKey, FdbTarget, FloodKey, IfIndex, NeighbourKey};
@@ -37,7 +37,10 @@ impl Truth<'_> {
     }
 
     fn remotes(&self, leaf: NodeId) -> impl Iterator<Item = NodeId> {
-        self.leaves.iter().copied().filter(move |other| *other != leaf && self.reaches(leaf, *other))
+        self.leaves
+            .iter()
+            .copied()
+            .filter(move |other| *other != leaf && self.reaches(leaf, *other))
     }
 
     /// Everything that a leaf's kernel has otherwise than it should.
@@ -156,9 +159,10 @@ impl Expected {
     }
 
     fn compare(&self, tables: &Tables) -> Vec<String> {
-        let ours_or_wanted = tables.neighbours.values().filter(|seen| {
-            seen.external || self.neighbours.contains_key(&seen.key)
-        });
+        let ours_or_wanted = tables
+            .neighbours
+            .values()
+            .filter(|seen| seen.external || self.neighbours.contains_key(&seen.key));
         let resolved = ours_or_wanted.filter(|seen| seen.resolution != Resolution::Unresolved);
         let neighbours: BTreeMap<_, _> = resolved
             .map(|seen| {
@@ -200,11 +204,7 @@ fn compare<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(
     found
 }
 
-fn compare_route(
-    tables: &Tables,
-    prefix: &IpNet,
-    ways: &BTreeMap<NodeId, f64>,
-) -> Option<String> {
+fn compare_route(tables: &Tables, prefix: &IpNet, ways: &BTreeMap<NodeId, f64>) -> Option<String> {
     let route = tables.routes.iter().find(|route| route.key.prefix == *prefix);
     let heaviest = ways.values().copied().fold(0.0, f64::max);
     let wanted: BTreeMap<IpAddr, f64> = ways

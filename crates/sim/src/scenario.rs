@@ -69,7 +69,8 @@ pub enum Act {
     SwitchOff(HostId),
     /// The host is back, and speaks.
     SwitchOn(HostId),
-    /// evpnd dies once the engine has put out so many outputs more; its kernel goes on.
+    /// evpnd dies at once or, where it is not 0, once the engine has put out so many outputs more;
+    /// its kernel goes on.
     Crash(NodeId, usize),
     /// evpnd ends as upon SIGTERM.
     Stop(NodeId),
@@ -205,8 +206,17 @@ impl Writer {
         self.scenario.acts.push((at.min(TROUBLE_ENDS), act));
     }
 
+    /// Any moment, or one at which much else is going on: right after an act that is planned.
     fn moment(&mut self) -> Duration {
-        self.random.between(TROUBLE_BEGINS, TROUBLE_ENDS - Duration::from_secs(5))
+        let most = TROUBLE_ENDS - Duration::from_secs(5);
+        let any = self.random.between(TROUBLE_BEGINS, most);
+        let place = self.random.below(self.scenario.acts.len());
+        let busy = self.scenario.acts.get(place).map(|(at, _)| *at);
+        let busy = busy.filter(|at| *at > TROUBLE_BEGINS && *at < most);
+        match busy.filter(|_| self.random.chance(50)) {
+            Some(at) => at + self.random.up_to(Duration::from_millis(15)),
+            None => any,
+        }
     }
 
     fn leaf(&mut self) -> NodeId {
@@ -242,6 +252,13 @@ impl Writer {
             let pause = if self.random.chance(25) { 1 } else { 60 };
             at += self.random.up_to(Duration::from_secs(pause));
             let leaf = self.leaf();
+            if self.random.chance(8) {
+                let loss = if self.random.chance(50) { Loss::Told } else { Loss::Silent };
+                self.act(at, Act::LoseNews(leaf, loss));
+            }
+            if at > TROUBLE_BEGINS && self.random.chance(15) {
+                self.death_at_work(at);
+            }
             let unplugged = self.random.chance(30);
             let departure = if unplugged { Departure::Unplugged } else { Departure::Unseen };
             self.act(at, Act::Arrive(host, leaf, departure));
@@ -254,6 +271,17 @@ impl Writer {
                 self.act(at, Act::SwitchOn(host));
             }
         }
+    }
+
+    /// A process dies while it tells its kernel of a host that has just moved.
+    fn death_at_work(&mut self, at: Duration) {
+        let leaf = self.leaf();
+        let (least, most) = (Duration::from_millis(5), Duration::from_millis(20));
+        let death = at + self.random.between(least, most);
+        let back = death + self.random.up_to(AWAY_MAX);
+        self.act(death, Act::Crash(leaf, 0));
+        self.act(back, Act::Restart(leaf));
+        self.act(TROUBLE_ENDS, Act::Restart(leaf));
     }
 
     fn energy(&mut self, leaf: NodeId) {
@@ -279,8 +307,9 @@ impl Writer {
 
     fn trouble(&mut self) {
         let at = self.moment();
-        match self.random.below(18) {
+        match self.random.below(20) {
             0..=3 => self.absence(at),
+            18 | 19 => self.lonely_restart(at),
             4 | 5 => {
                 let (a, b) = self.pair();
                 let until = at + self.random.up_to(CUT_MAX);
@@ -347,6 +376,20 @@ impl Writer {
         }
         self.act(back, Act::Restart(node));
         self.act(TROUBLE_ENDS, Act::Restart(node));
+    }
+
+    /// A process starts again while one of its neighbours cannot be reached.
+    fn lonely_restart(&mut self, at: Duration) {
+        let (a, b) = self.pair();
+        let until = at + self.random.between(CUT_MAX / 2, CUT_MAX);
+        let away = at + self.random.up_to(Duration::from_secs(10));
+        let back = away + self.random.up_to(Duration::from_secs(5));
+        self.act(at, Act::Cut(a, b));
+        self.act(away, Act::Crash(a, 0));
+        self.act(back, Act::Restart(a));
+        self.act(until, Act::Mend(a, b));
+        self.act(TROUBLE_ENDS, Act::Mend(a, b));
+        self.act(TROUBLE_ENDS, Act::Restart(a));
     }
 
     fn failing_writes(&mut self, at: Duration) {

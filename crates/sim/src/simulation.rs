@@ -3,22 +3,20 @@
 //! **Nothing decides but the seed and the scenario**: of things that happen at the same moment the
 //! network comes first, then acts and hosts, then machines, then processes, each by number.
 
-use crate::machine::{Machine, Trouble};
+use crate::acts::READING_EVERY;
+use crate::around::{Around, Disk};
+use crate::machine::Machine;
 use crate::network::{Arrival, Network};
 use crate::oracle::Truth;
 use crate::plant::{Plant, Planted};
-use crate::process::{Around, Disk, Fate, Process};
+use crate::process::{Fate, Process};
 use crate::random::Random;
-use crate::scenario::{Act, Clear, Departure, HostId, Kind, Scenario, TROUBLE_ENDS};
+use crate::scenario::{Act, HostId, Kind, Scenario, TROUBLE_ENDS};
 use crate::site::{self, Birth, NodeId};
 use crate::trace::Trace;
 use crate::witness::{Deletion, Sequences};
-use crate::world::{Feed, KNOWN_AFTER, World};
-use evpn_energy::{FeedError, Permille, Reading};
-use evpn_engine::{ClearKind, Input};
-use evpn_proto::bgp::session::StopReason;
+use crate::world::{KNOWN_AFTER, World};
 use evpn_proto::types::Time;
-use evpn_rib::PeerIdx;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
@@ -31,18 +29,10 @@ const REST_WITHIN: Duration = Duration::from_secs(800);
 /// After so long without trouble nothing that is valid is deleted any more: every hold, restart,
 /// back-off and ageing time has run out.
 const CALM_AFTER_NANOS: u64 = 100_000_000_000;
-/// A lost piece of news or a write that was refused may be found as late as by the next audit.
-const BLIND_FOR: Duration = Duration::from_secs(60);
+/// By then every process has started for the first time.
+const FIRST_STARTS_WITHIN: Duration = Duration::from_secs(2);
 /// Steps at one moment; more means that something goes round in circles.
 const STEPS_AT_ONCE_MAX: u32 = 50_000;
-/// The time between two readings of a battery.
-const READING_EVERY: Duration = Duration::from_secs(3);
-/// The time between two things that a host says.
-const SPEECH: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(14));
-/// Of a hundred ARP messages, how many are flooded to every leaf that is reached.
-const FLOODED_PERCENT: usize = 25;
-/// A process that is to die in the middle of its work dies at the latest after this.
-const DOOM_WITHIN: Duration = Duration::from_secs(2);
 
 /// Something is wrong.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -87,7 +77,7 @@ pub struct Summary {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Due {
+pub(crate) enum Due {
     Act(Act),
     Speech(HostId, u32),
     Reading(NodeId),
@@ -95,9 +85,9 @@ enum Due {
 }
 
 #[derive(Debug)]
-struct Node {
-    id: NodeId,
-    machine: Machine,
+pub(crate) struct Node {
+    pub(crate) id: NodeId,
+    pub(crate) machine: Machine,
     disk: Disk,
     process: Option<Process>,
 }
@@ -106,20 +96,20 @@ struct Node {
 #[derive(Debug)]
 pub struct Simulation {
     seed: u64,
-    scenario: Scenario,
-    now: Time,
+    pub(crate) scenario: Scenario,
+    pub(crate) now: Time,
     steps: u64,
-    random: Random,
-    network: Network,
-    nodes: Vec<Node>,
-    world: World,
+    pub(crate) random: Random,
+    pub(crate) network: Network,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) world: World,
     agenda: BTreeMap<(Time, u64), Due>,
-    refusals: BTreeSet<NodeId>,
+    pub(crate) refusals: BTreeSet<NodeId>,
     sequences: Sequences,
     invalid: Vec<String>,
     planted: Planted,
     active: Time,
-    trace: Trace,
+    pub(crate) trace: Trace,
 }
 
 impl Simulation {
@@ -177,7 +167,7 @@ impl Simulation {
             self.schedule(Time::ZERO + at, Due::Act(act));
         }
         for node in site::nodes(&self.scenario) {
-            let at = Time::ZERO + self.random.up_to(Duration::from_secs(2));
+            let at = Time::ZERO + self.random.up_to(FIRST_STARTS_WITHIN);
             self.schedule(at, Due::Act(Act::Restart(node)));
         }
         for leaf in self.scenario.announcers.clone() {
@@ -186,7 +176,7 @@ impl Simulation {
         }
     }
 
-    fn schedule(&mut self, at: Time, due: Due) {
+    pub(crate) fn schedule(&mut self, at: Time, due: Due) {
         // The number keeps what was scheduled first before what was scheduled later.
         self.steps += 1;
         self.agenda.insert((at, self.steps), due);
@@ -255,14 +245,10 @@ impl Simulation {
         }
     }
 
-    /// Lets a process do something, if there is one.
-    fn with<T>(
-        &mut self,
-        node: NodeId,
-        act: impl FnOnce(&mut Process, &mut Around<'_>) -> T,
-    ) -> Option<T> {
+    /// A node's process, if there is one, and what it acts upon.
+    fn parts(&mut self, node: NodeId) -> Option<(&mut Option<Process>, Around<'_>)> {
         let Node { id, machine, disk, process } = self.nodes.get_mut(node.0)?;
-        let mut around = Around {
+        let around = Around {
             now: self.now,
             node: *id,
             scenario: &self.scenario,
@@ -275,6 +261,16 @@ impl Simulation {
             trace: &mut self.trace,
             active: &mut self.active,
         };
+        Some((process, around))
+    }
+
+    /// Lets a process do something, if there is one.
+    pub(crate) fn with<T>(
+        &mut self,
+        node: NodeId,
+        act: impl FnOnce(&mut Process, &mut Around<'_>) -> T,
+    ) -> Option<T> {
+        let (process, mut around) = self.parts(node)?;
         process.as_mut().map(|process| act(process, &mut around))
     }
 
@@ -314,7 +310,8 @@ impl Simulation {
         let id = node.id;
         for probe in node.machine.due_probes(now) {
             let asked = self.world.hosts.iter().find(|host| host.ips.contains(&probe.key.address));
-            let at = asked.filter(|host| host.mac == probe.mac).and_then(|h| Some((*h, h.speaks_at()?)));
+            let at =
+                asked.filter(|host| host.mac == probe.mac).and_then(|h| Some((*h, h.speaks_at()?)));
             let answered = at.is_some_and(|(_, place)| place == id || self.reaches(id, place));
             if let Some(node) = self.nodes.get_mut(place) {
                 if let Some((host, _)) = at.filter(|(_, place)| *place == id)
@@ -329,7 +326,7 @@ impl Simulation {
         self.with(id, |process, around| process.rouse_dataplane(around));
     }
 
-    fn reaches(&self, from: NodeId, to: NodeId) -> bool {
+    pub(crate) fn reaches(&self, from: NodeId, to: NodeId) -> bool {
         self.world.way(from, to).windows(2).all(|pair| match pair {
             [a, b] => self.network.passes(*a, *b),
             _ => true,
@@ -354,7 +351,7 @@ impl Simulation {
             let since = if process.complete { calm } else { process.born };
             let after_calm = !process.complete || calm > process.born;
             let since = after_calm.then_some((since, process.complete));
-            (std::mem::take(&mut process.deletions), since)
+            (process.take_deletions(), since)
         }) else {
             return;
         };
@@ -375,9 +372,9 @@ impl Simulation {
         let vouches = |other: NodeId| {
             let older = self.nodes.get(other.0).and_then(|n| n.process.as_ref());
             let way = self.world.way(leaf, other);
-            let all_there = way.iter().all(|node| {
-                self.nodes.get(node.0).is_some_and(|node| node.process.is_some())
-            });
+            let all_there = way
+                .iter()
+                .all(|node| self.nodes.get(node.0).is_some_and(|node| node.process.is_some()));
             other != leaf
                 && all_there
                 && older.is_some_and(|p| p.born + KNOWN_AFTER < since)
@@ -385,52 +382,45 @@ impl Simulation {
                 && self.world.untroubled_since(since, leaf, other)
         };
         let at_vtep = |vtep| self.nodes.iter().map(|n| n.id).find(|id| site::vtep(*id) == vtep);
+        // Where a host is, others may claim too, if they were cut off when it moved there.
+        let claimed = !self.world.all_untroubled_since(since);
         match deletion {
+            Deletion::Fdb(..) | Deletion::Neighbour(..) if claimed => false,
             Deletion::Fdb(key, vtep) => {
                 let host = self.world.known(self.now, key.mac);
                 let host = host.filter(|(_, place)| Some(*place) == at_vtep(vtep));
                 host.is_some_and(|(_, place)| vouches(place))
             }
             Deletion::Neighbour(key, mac) => {
-                let host = self.world.known(self.now, mac).filter(|(h, _)| h.ips.contains(&key.address));
+                let host =
+                    self.world.known(self.now, mac).filter(|(h, _)| h.ips.contains(&key.address));
                 host.is_some_and(|(_, place)| vouches(place))
             }
             Deletion::Flood(key) => at_vtep(key.vtep).is_some_and(vouches),
             Deletion::Route(prefix) => {
-                site::anycast().contains(&prefix) && self.scenario.announcers.iter().copied().any(vouches)
+                site::anycast().contains(&prefix)
+                    && self.scenario.announcers.iter().copied().any(vouches)
             }
         }
     }
 
-    fn bury(&mut self, node: NodeId) {
+    /// A process is no more; its machine goes on.
+    pub(crate) fn bury(&mut self, node: NodeId) {
         self.world.trouble(self.now, node);
         self.active = self.now;
-        self.trace.note(self.now, || format!("[{}] evpnd is gone", node.0));
-        if let Some(process) = self.nodes.get_mut(node.0).and_then(|node| node.process.take()) {
-            process.bury(self.now, &mut self.network);
+        let Some((process, mut around)) = self.parts(node) else { return };
+        if let Some(process) = process.take() {
+            around.note(|| "evpnd is gone".to_owned());
+            process.bury(&mut around);
         }
     }
 
-    fn start(&mut self, node: NodeId) {
-        let Some(place) = self.nodes.get_mut(node.0).filter(|n| n.process.is_none()) else { return };
-        let birth = if self.now.saturating_since(Time::ZERO) < Duration::from_secs(3) {
-            Birth::First
-        } else {
-            Birth::Restart
-        };
-        let Node { id, machine, disk, process } = place;
-        let mut around = Around {
-            now: self.now,
-            node: *id,
-            scenario: &self.scenario,
-            network: &mut self.network,
-            machine,
-            disk,
-            random: &mut self.random,
-            sequences: &mut self.sequences,
-            planted: self.planted,
-            trace: &mut self.trace,
-            active: &mut self.active,
+    /// Starts a process where there is none.
+    pub(crate) fn start(&mut self, node: NodeId) {
+        let first = self.now.saturating_since(Time::ZERO) < FIRST_STARTS_WITHIN;
+        let birth = if first { Birth::First } else { Birth::Restart };
+        let Some((process, mut around)) = self.parts(node).filter(|(p, _)| p.is_none()) else {
+            return;
         };
         *process = Some(Process::start(&mut around, birth));
         self.active = self.now;
@@ -448,205 +438,6 @@ impl Simulation {
                 }
             }
         }
-    }
-
-    fn act(&mut self, act: Act) {
-        let now = self.now;
-        self.trace.note(now, || format!("*** {act:?}"));
-        match act {
-            Act::Arrive(host, leaf, departure) => self.host_arrives(host, leaf, departure),
-            Act::SwitchOff(host) => self.host_switches(host, false),
-            Act::SwitchOn(host) => self.host_switches(host, true),
-            Act::Crash(node, outputs) => {
-                self.world.trouble(now, node);
-                if let Some(born) = self.with(node, |process, _| {
-                    process.doom(outputs);
-                    process.born
-                }) {
-                    self.schedule(now + DOOM_WITHIN, Due::Doom(node, born));
-                }
-            }
-            Act::Stop(node) => {
-                self.with(node, |process, around| process.shut_down(around));
-                self.bury(node);
-            }
-            Act::Restart(node) => self.start(node),
-            Act::Cut(a, b) => {
-                self.world.path_trouble(now, a, b);
-                self.network.cut(a, b);
-            }
-            Act::Mend(a, b) => {
-                if !self.network.passes(a, b) {
-                    self.world.path_trouble(now, a, b);
-                }
-                self.network.mend(now, a, b);
-            }
-            Act::UplinkDown(node) => self.uplink(node, false),
-            Act::UplinkUp(node) => self.uplink(node, true),
-            Act::DeviceGone(node, device) => {
-                self.meddle(node, |machine| machine.remove_device(device));
-            }
-            Act::DeviceBack(node, device) => {
-                self.meddle(node, |machine| machine.restore_device(device));
-            }
-            Act::Meddle(node, count) => self.meddle(node, |machine| machine.meddle(count)),
-            Act::DeviceDown(node, device) => self.device(node, device, false),
-            Act::DeviceUp(node, device) => self.device(node, device, true),
-            Act::Clear(node, other, kind) => self.clear(node, other, kind),
-            Act::Refuse(node) => {
-                self.refusals.insert(node);
-            }
-            Act::FailWrites { node, count, class, applied } => {
-                self.world.trouble(now + BLIND_FOR, node);
-                if let Some(node) = self.nodes.get_mut(node.0) {
-                    node.machine.fail_next(Trouble { class, applied }, count);
-                }
-            }
-            Act::LoseNews(node, loss) => {
-                self.world.trouble(now + BLIND_FOR, node);
-                if let Some(node) = self.nodes.get_mut(node.0) {
-                    node.machine.lose_news(now, loss);
-                }
-            }
-            Act::Battery(leaf, charge) => {
-                self.world.batteries.insert(leaf, charge);
-            }
-            Act::Lie(leaf, charge) => {
-                self.world.feeds.insert(leaf, Feed::Says(charge));
-            }
-            Act::FeedSilent(leaf) => {
-                self.world.feeds.insert(leaf, Feed::Silent);
-            }
-            Act::Honest(leaf) => {
-                self.world.feeds.insert(leaf, Feed::Honest);
-            }
-        }
-        if now >= Time::ZERO + TROUBLE_ENDS {
-            self.nodes.iter_mut().for_each(|node| node.machine.behave());
-        }
-    }
-
-    fn host_arrives(&mut self, id: HostId, leaf: NodeId, departure: Departure) {
-        let now = self.now;
-        let Some(host) = self.world.host(id).copied() else { return };
-        if let Some(former) = host.place.filter(|_| departure == Departure::Unplugged) {
-            if let Some(node) = self.nodes.get_mut(former.0) {
-                node.machine.unplug(host.domain.bridge, host.mac);
-            }
-            self.with(former, |process, around| process.rouse_dataplane(around));
-        }
-        self.write(id, false);
-        self.world.change(now, id, |host| (host.place, host.on) = (Some(leaf), true));
-        self.write(id, true);
-        self.speak(id);
-    }
-
-    fn host_switches(&mut self, id: HostId, on: bool) {
-        self.write(id, false);
-        self.world.change(self.now, id, |host| host.on = on);
-        self.write(id, true);
-        self.speak(id);
-    }
-
-    /// The operator writes a host where it is, or deletes it there, if the host is one that is
-    /// written.
-    fn write(&mut self, id: HostId, present: bool) {
-        let host = self.world.host(id).copied().filter(|host| host.kind == Kind::Written);
-        let Some((host, place)) = host.and_then(|host| Some((host, host.speaks_at()?))) else {
-            return;
-        };
-        let Some(node) = self.nodes.get_mut(place.0) else { return };
-        match host.domain.port.filter(|_| present) {
-            Some(port) => node.machine.write_host(port, host.mac),
-            None => node.machine.delete_host(host.domain.bridge, host.mac),
-        }
-        self.with(place, |process, around| process.rouse_dataplane(around));
-    }
-
-    /// Somebody does something to a leaf's kernel behind evpnd's back.
-    fn meddle(&mut self, node: NodeId, meddle: impl FnOnce(&mut Machine)) {
-        self.world.trouble(self.now + BLIND_FOR, node);
-        if let Some(node) = self.nodes.get_mut(node.0) {
-            meddle(&mut node.machine);
-        }
-        self.with(node, |process, around| process.rouse_dataplane(around));
-    }
-
-    fn speak(&mut self, host: HostId) {
-        if let Some(epoch) = self.world.host(host).map(|host| host.epoch) {
-            self.speech(host, epoch);
-        }
-    }
-
-    /// A host speaks, if it has not changed since it was about to: a frame, and an ARP message that
-    /// others may see as well.
-    fn speech(&mut self, id: HostId, epoch: u32) {
-        let now = self.now;
-        let Some(host) = self.world.host(id).copied().filter(|h| h.epoch == epoch) else { return };
-        let Some((leaf, port)) = host.speaks_at().zip(host.domain.port) else { return };
-        let flooded = self.random.chance(FLOODED_PERCENT);
-        let hears = |node: &Node| {
-            node.id == leaf
-                || flooded && site::is_leaf(&self.scenario, node.id) && self.reaches(leaf, node.id)
-        };
-        let hearers: Vec<NodeId> = self.nodes.iter().filter(|n| hears(n)).map(|n| n.id).collect();
-        for hearer in hearers {
-            if let Some(node) = self.nodes.get_mut(hearer.0) {
-                if hearer == leaf && host.kind == Kind::Speaking {
-                    node.machine.frame(now, port, host.mac);
-                }
-                for address in host.ips {
-                    node.machine.arp(now, host.domain.bridge, address, host.mac);
-                }
-            }
-            self.with(hearer, |process, around| process.rouse_dataplane(around));
-        }
-        let (least, most) = SPEECH;
-        let next = now + self.random.between(least, most);
-        self.schedule(next, Due::Speech(id, epoch));
-    }
-
-    fn reading(&mut self, leaf: NodeId) {
-        self.schedule(self.now + READING_EVERY, Due::Reading(leaf));
-        let truth = self.world.batteries.get(&leaf).copied().unwrap_or(100);
-        let feed = self.world.feeds.get(&leaf).copied().unwrap_or(Feed::Honest);
-        let of = |charge: u8| Input::Reading(Reading::of_charge(Permille::percent(charge)));
-        let input = match feed {
-            Feed::Honest => of(truth),
-            Feed::Says(charge) => of(charge),
-            Feed::Silent => {
-                let (what, cause) = ("ups".to_owned(), "no such host".to_owned());
-                Input::FeedFailed(FeedError::Unreachable { what, cause })
-            }
-        };
-        self.with(leaf, |process, around| process.input(around, input));
-    }
-
-    fn uplink(&mut self, node: NodeId, up: bool) {
-        self.world.trouble(self.now, node);
-        self.network.uplink(self.now, node, up);
-        self.device(node, site::UPLINK, up);
-    }
-
-    fn device(&mut self, node: NodeId, device: evpn_dataplane::object::IfIndex, up: bool) {
-        self.world.trouble(self.now, node);
-        if let Some(node) = self.nodes.get_mut(node.0) {
-            node.machine.set_up(device, up);
-        }
-        self.with(node, |process, around| process.rouse_dataplane(around));
-    }
-
-    fn clear(&mut self, node: NodeId, other: NodeId, kind: Clear) {
-        self.world.path_trouble(self.now, node, other);
-        let place = site::neighbours(&self.scenario, node).iter().position(|n| *n == other);
-        let Some(peer) = place.and_then(|place| u16::try_from(place).ok()).map(PeerIdx) else {
-            return;
-        };
-        let kind = match kind {
-            Clear::Soft => ClearKind::Soft,
-            Clear::Hard => ClearKind::Hard(StopReason::Reset { text: "again".to_owned() }),
-        };
-        self.with(node, |process, around| process.input(around, Input::Clear { peer, kind }));
     }
 
     /// Compares every kernel with the ground truth.

@@ -263,9 +263,7 @@ pub(crate) fn links(scenario: &Scenario, node: NodeId) -> Vec<Link> {
 
 /// A node's addresses.
 pub(crate) fn addresses(scenario: &Scenario, node: NodeId) -> Vec<(IfIndex, IpNet)> {
-    let net = |address: IpAddr| {
-        IpNet::new(address, if address.is_ipv4() { 24 } else { 64 }).ok()
-    };
+    let net = |address: IpAddr| IpNet::new(address, if address.is_ipv4() { 24 } else { 64 }).ok();
     let mut addresses: Vec<_> = net(address(node)).map(|net| (UPLINK, net)).into_iter().collect();
     if is_leaf(scenario, node) {
         for domain in DOMAINS {

@@ -194,9 +194,7 @@ impl Socket {
     /// Closes, after what was sent has left.
     pub(crate) fn close(mut self, now: Time, network: &mut Network) {
         let (mut octets, mut messages) = (0, MessageCounts::default());
-        while let Some(piece) =
-            self.next_piece(PIECE_OCTETS_MAX, &mut octets, &mut messages)
-        {
+        while let Some(piece) = self.next_piece(PIECE_OCTETS_MAX, &mut octets, &mut messages) {
             network.write(now, self.end, piece);
         }
         network.close(now, self.end);

@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::de::DeserializeOwned;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -125,7 +125,13 @@ impl Lab {
             command.args(args).stdin(Stdio::null()).process_group(0);
             command.stdout(file().map_err(io)?).stderr(file().map_err(io)?);
             let child = command.spawn();
-            let child = child.map_err(|e| Trouble::new(format!("{node}: {program}: {e}")))?;
+            let child = child.map_err(|e| match e.kind() {
+                ErrorKind::NotFound => Trouble::new(format!(
+                    "{program} is neither beside evpnctl nor in $EVPND_BIN_DIR or PATH: cargo build \
+                     --release -p evpnd"
+                )),
+                _ => Trouble::new(format!("{node}: {program}: {e}")),
+            })?;
             started.push(Daemon { node: node.clone(), child });
         }
         Ok(started)

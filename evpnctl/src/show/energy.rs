@@ -38,6 +38,9 @@ fn add_site(lines: &mut Lines, site: &Site) {
         None if site.local => lines.field("  Reading", "none yet"),
         None => {}
     }
+    if let Some(error) = &site.feed_error {
+        lines.field("  Feed", error);
+    }
     if site.rejected_readings > 0 {
         let last = site.last_rejected.as_deref().unwrap_or("no reason kept");
         let count = site.rejected_readings;

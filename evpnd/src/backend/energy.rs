@@ -63,6 +63,7 @@ fn site(energy: &seen::Energy<'_>, feed: &str) -> Site {
         level_for_msec: msec(energy.level_age),
         reason: explanation.reasons.first().map(ToString::to_string).unwrap_or_default(),
         reading: reading(energy, feed),
+        feed_error: energy.feed_error.map(|(_, error)| error.to_owned()),
         rejected_readings: energy.refused,
         last_rejected: energy.last_refused.map(|refused| match energy.feed_error {
             Some((_, error)) if refused.reading.is_none() => error.to_owned(),

@@ -6,12 +6,12 @@ mod file;
 mod nut;
 
 use crate::engine_io::EngineHandle;
+use crate::timer::Timer;
 use evpn_config::Feed;
 use evpn_energy::{FeedError, Reading};
 use evpn_engine::Input;
 use std::time::Duration;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval};
 
 /// How long a source may take to answer.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -31,16 +31,23 @@ pub(crate) fn start(feed: &Feed, engine: EngineHandle) -> Result<Option<JoinHand
             Source::Nut(Box::new(nut::Nut::new(address, ups, login).map_err(|e| e.to_string())?))
         }
     };
+    let timer = Timer::new().map_err(|e| format!("no timer for the feed: {e}"))?;
     Ok(Some(tokio::spawn(async move {
-        let mut ticks = interval(every);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            // Set before the source is read, so that a slow answer does not lengthen the interval.
+            if let Err(error) = timer.set(every) {
+                tracing::error!("no timer for the feed, which ends: {error}");
+                return;
+            }
             let input = match source.read().await {
                 Ok(reading) => Input::Reading(reading),
                 Err(error) => Input::FeedFailed(error),
             };
             engine.input(input).await;
+            if let Err(error) = timer.expired().await {
+                tracing::error!("no timer for the feed, which ends: {error}");
+                return;
+            }
         }
     })))
 }

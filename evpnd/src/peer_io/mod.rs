@@ -34,6 +34,7 @@ use evpn_proto::types::Time;
 use evpn_rib::PeerIdx;
 use std::collections::HashMap;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -52,12 +53,31 @@ pub(crate) const LINGER: Duration = Duration::from_secs(2);
 /// What a writer is told.
 pub(crate) enum ToWriter {
     Send(Bytes),
-    Lease { interval: Duration, until: Time },
+    /// From now on keepalives go out at this interval, for as long as the lease holds.
+    Keepalives(Duration),
     Close,
+}
+
+/// Until when a writer may send keepalives without asking. The engine's thread renews it, which
+/// wakes nobody.
+#[derive(Debug, Default)]
+pub(crate) struct Lease(AtomicU64);
+
+impl Lease {
+    fn renew(&self, until: Time) {
+        self.0.store(until.as_nanos(), Ordering::Relaxed);
+    }
+
+    fn holds(&self, at: Time) -> bool {
+        at.as_nanos() <= self.0.load(Ordering::Relaxed)
+    }
 }
 
 struct Connection {
     writer: mpsc::Sender<ToWriter>,
+    lease: Arc<Lease>,
+    /// Whether the writer has been told to send keepalives.
+    keeps_alive: bool,
     context: Option<oneshot::Sender<DecodeContext>>,
     tasks: [JoinHandle<()>; 2],
 }
@@ -130,7 +150,7 @@ impl ToPeers {
                 self.tell((peer, connection), ToWriter::Send(octets));
             }
             Output::Lease { peer, connection, interval, until } => {
-                self.tell((peer, connection), ToWriter::Lease { interval, until });
+                self.renew_lease((peer, connection), interval, until);
             }
             Output::Negotiated { peer, connection, context } => {
                 let found = self.connections.get_mut(&(peer, connection));
@@ -185,15 +205,27 @@ impl ToPeers {
         }
     }
 
+    /// The interval is agreed on once for a connection, so only the first lease has to be told.
+    fn renew_lease(&mut self, key: Key, interval: Duration, until: Time) {
+        let Some(connection) = self.connections.get_mut(&key) else { return };
+        connection.lease.renew(until);
+        let told = std::mem::replace(&mut connection.keeps_alive, true);
+        if !told && !interval.is_zero() {
+            self.tell(key, ToWriter::Keepalives(interval));
+        }
+    }
+
     fn start(&mut self, key: Key, stream: TcpStream) {
         let (read, write) = stream.into_split();
         let (writer, queue) = mpsc::channel(WRITER_QUEUE_MAX);
         let (context, context_known) = oneshot::channel();
         let budget = Arc::new(Semaphore::new(PEER_READ_OCTETS_MAX));
         let reading = reader::run(read, self.link(key), budget, context_known);
-        let writing = writer::run(write, self.link(key), queue);
+        let lease = Arc::new(Lease::default());
+        let writing = writer::run(write, self.link(key), Arc::clone(&lease), queue);
         let tasks = [self.runtime.spawn(reading), self.runtime.spawn(writing)];
-        self.connections.insert(key, Connection { writer, context: Some(context), tasks });
+        let (context, keeps_alive) = (Some(context), false);
+        self.connections.insert(key, Connection { writer, lease, keeps_alive, context, tasks });
     }
 
     fn close(&mut self, key: Key) {

@@ -1,27 +1,32 @@
 //! From the engine to a socket, and keepalives while the lease lasts.
 
-use super::{LINGER, Link, ToWriter, transport_error};
+use super::{LINGER, Lease, Link, ToWriter, transport_error};
+use crate::timer::Timer;
 use bytes::Bytes;
 use evpn_engine::Input;
 use evpn_proto::bgp::session::MessageCounts;
 use evpn_proto::bgp::wire::encode_keepalive;
-use evpn_proto::types::Time;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
-/// Sends keepalives without asking, until the engine has not renewed it for too long.
-struct Lease {
+/// When to send keepalives.
+struct Keepalives {
     interval: Duration,
-    until: Time,
-    next: Time,
+    timer: Timer,
 }
 
-pub(super) async fn run(socket: OwnedWriteHalf, link: Link, queue: Receiver<ToWriter>) {
-    let mut writer = Writer { socket, link, lease: None };
+pub(super) async fn run(
+    socket: OwnedWriteHalf,
+    link: Link,
+    lease: Arc<Lease>,
+    queue: Receiver<ToWriter>,
+) {
+    let mut writer = Writer { socket, link, lease, keepalives: None };
     if let Err(error) = writer.write(queue).await {
         writer.link.closed(transport_error(&error)).await;
     }
@@ -30,22 +35,20 @@ pub(super) async fn run(socket: OwnedWriteHalf, link: Link, queue: Receiver<ToWr
 struct Writer {
     socket: OwnedWriteHalf,
     link: Link,
-    lease: Option<Lease>,
+    lease: Arc<Lease>,
+    keepalives: Option<Keepalives>,
 }
 
 impl Writer {
     async fn write(&mut self, mut queue: Receiver<ToWriter>) -> io::Result<()> {
         loop {
-            match self.next(&mut queue).await {
+            match self.next(&mut queue).await? {
                 Step::Send(octets) => {
                     self.socket.write_all(&octets).await?;
                     self.written(octets.len(), 0).await;
                 }
-                Step::Keepalive => {
-                    self.socket.write_all(&encode_keepalive()).await?;
-                    self.written(0, 1).await;
-                }
-                Step::Lease { interval, until } => self.lease(interval, until),
+                Step::Keepalive => self.keepalive().await?,
+                Step::Keepalives(interval) => self.begin(interval)?,
                 Step::Close => {
                     // A neighbour that does not take the rest in time does without it.
                     return timeout(LINGER, self.socket.shutdown()).await.unwrap_or(Ok(()));
@@ -54,33 +57,35 @@ impl Writer {
         }
     }
 
-    async fn next(&self, queue: &mut Receiver<ToWriter>) -> Step {
-        let Some(lease) = &self.lease else { return Step::from(queue.recv().await) };
-        if lease.next > lease.until {
-            return Step::from(queue.recv().await);
-        }
-        match timeout(self.link.clock.until(lease.next), queue.recv()).await {
-            Ok(message) => Step::from(message),
-            Err(_) => Step::Keepalive,
+    async fn next(&self, queue: &mut Receiver<ToWriter>) -> io::Result<Step> {
+        let Some(keepalives) = &self.keepalives else { return Ok(Step::from(queue.recv().await)) };
+        tokio::select! {
+            biased;
+            expired = keepalives.timer.expired() => expired.map(|()| Step::Keepalive),
+            message = queue.recv() => Ok(Step::from(message)),
         }
     }
 
-    fn lease(&mut self, interval: Duration, until: Time) {
-        match &mut self.lease {
-            Some(lease) => lease.until = until,
-            None if interval.is_zero() => {}
-            None => {
-                let next = self.link.clock.time() + interval;
-                self.lease = Some(Lease { interval, until, next });
-            }
-        }
+    fn begin(&mut self, interval: Duration) -> io::Result<()> {
+        let timer = Timer::new()?;
+        timer.set(interval)?;
+        self.keepalives = Some(Keepalives { interval, timer });
+        Ok(())
     }
 
-    async fn written(&mut self, octets: usize, keepalive: u64) {
+    /// An engine that has not renewed the lease is not alive, and the neighbour is not told that it
+    /// were.
+    async fn keepalive(&mut self) -> io::Result<()> {
+        if self.lease.holds(self.link.clock.time()) {
+            self.socket.write_all(&encode_keepalive()).await?;
+            self.written(0, 1).await;
+        }
+        let Some(Keepalives { interval, timer }) = &self.keepalives else { return Ok(()) };
+        timer.set(*interval)
+    }
+
+    async fn written(&self, octets: usize, keepalive: u64) {
         let at = self.link.clock.time();
-        if let Some(lease) = self.lease.as_mut().filter(|_| keepalive > 0) {
-            lease.next = at + lease.interval;
-        }
         let messages = MessageCounts { keepalive, ..MessageCounts::default() };
         let (peer, connection) = (self.link.peer, self.link.connection);
         let input = Input::Written { peer, connection, octets, messages, at };
@@ -91,7 +96,7 @@ impl Writer {
 enum Step {
     Send(Bytes),
     Keepalive,
-    Lease { interval: Duration, until: Time },
+    Keepalives(Duration),
     Close,
 }
 
@@ -99,7 +104,7 @@ impl From<Option<ToWriter>> for Step {
     fn from(message: Option<ToWriter>) -> Self {
         match message {
             Some(ToWriter::Send(octets)) => Self::Send(octets),
-            Some(ToWriter::Lease { interval, until }) => Self::Lease { interval, until },
+            Some(ToWriter::Keepalives(interval)) => Self::Keepalives(interval),
             Some(ToWriter::Close) | None => Self::Close,
         }
     }

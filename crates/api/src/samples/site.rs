@@ -33,6 +33,7 @@ pub fn energy() -> Energy {
             load_watts: Some(310),
             low_battery: false,
         }),
+        feed_error: None,
         rejected_readings: 2,
         last_rejected: Some("state of charge rose by 40 % in 10 s".into()),
         next: vec![
@@ -72,6 +73,7 @@ pub fn energy() -> Energy {
         level_for_msec: 90_000_000,
         reason: "state of charge 96 % is above 60 %".into(),
         reading: None,
+        feed_error: None,
         rejected_readings: 0,
         last_rejected: None,
         next: vec![],

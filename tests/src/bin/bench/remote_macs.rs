@@ -18,7 +18,7 @@ use bytes::Bytes;
 use clap::Args;
 use serde_json::json;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 use tempfile::NamedTempFile;
@@ -139,7 +139,7 @@ fn bridge_batch(batch: &NamedTempFile, macs: u32) -> Result<Control> {
     Ok(Control { whole: seen.last - start, writing: seen.last - seen.first })
 }
 
-fn evpnd(program: &PathBuf, macs: u32, updates: &[u8]) -> Result<Trial> {
+fn evpnd(program: &Path, macs: u32, updates: &[u8]) -> Result<Trial> {
     let site = Site::new()?;
     let [address, _] = SPEAKERS;
     let daemon = Daemon::start(program, &site.leaf, &[address], "")?;
