@@ -138,6 +138,11 @@ pub(crate) fn spawn(parts: Parts) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("engine".to_owned()).spawn(move || thread.run())
 }
 
+/// This message and those behind it, [`BATCH_MAX`] at most; what is beyond stays in the queue.
+fn batch<T>(first: T, queue: &Receiver<T>) -> impl Iterator<Item = T> {
+    std::iter::once(first).chain(queue.try_iter()).take(BATCH_MAX)
+}
+
 struct Thread {
     parts: Parts,
     /// The number of the last report of the kernel that the engine has taken in.
@@ -185,13 +190,8 @@ impl Thread {
 
     /// Takes this message and those that wait behind it.
     fn take_batch(&mut self, first: ToEngine) -> ControlFlow<()> {
-        self.take(first)?;
-        for _ in 1..BATCH_MAX {
-            // Taken out only if it is taken in: the rest waits in the queue.
-            let Ok(message) = self.parts.inbox.try_recv() else { break };
-            self.take(message)?;
-        }
-        ControlFlow::Continue(())
+        let inbox = self.parts.inbox.clone();
+        batch(first, &inbox).try_for_each(|message| self.take(message))
     }
 
     fn take(&mut self, message: ToEngine) -> ControlFlow<()> {
@@ -236,5 +236,26 @@ fn log(event: &Event) {
         Event::Vni(vni, _) => tracing::warn!(%vni, "{event}"),
         _ if event.is_warning() => tracing::warn!("{event}"),
         _ => tracing::info!("{event}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_lost_between_two_batches() {
+        let count = 3 * BATCH_MAX + 7;
+        let (sender, queue) = bounded(count);
+        for number in 0..count {
+            sender.try_send(number).unwrap();
+        }
+        let mut taken = Vec::new();
+        while let Ok(first) = queue.try_recv() {
+            let before = taken.len();
+            taken.extend(batch(first, &queue));
+            assert!(taken.len() - before <= BATCH_MAX);
+        }
+        assert_eq!(taken, (0..count).collect::<Vec<_>>());
     }
 }

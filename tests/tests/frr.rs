@@ -1,6 +1,6 @@
 //! With FRR 8.4: hosts reach each other, routes of types 2, 3 and 5 go both ways, and a drain
 //! moves FRR's share of traffic first and its best path last.
-#![cfg(feature = "kernel-tests")]
+#![cfg(feature = "open-tests")]
 
 use evpn_tests::pair::{Pair, UP, VNI, VXLAN, frr, reach_each_other};
 use evpn_tests::{

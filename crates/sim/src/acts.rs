@@ -8,6 +8,7 @@ use crate::scenario::{Act, Clear, Departure, HostId, Kind, TROUBLE_ENDS};
 use crate::simulation::{Due, Node, Simulation};
 use crate::site::{self, NodeId};
 use crate::world::Feed;
+use evpn_dataplane::object::IfIndex;
 use evpn_energy::{FeedError, Permille, Reading};
 use evpn_engine::{ClearKind, Input};
 use evpn_proto::bgp::session::StopReason;
@@ -23,7 +24,8 @@ const SPEECH: (Duration, Duration) = (Duration::from_secs(4), Duration::from_sec
 const FLOODED_PERCENT: usize = 25;
 /// A process that is to die in the middle of its work dies at the latest after this.
 const DOOM_WITHIN: Duration = Duration::from_secs(2);
-/// A lost piece of news or a write that was refused may be found as late as by the next audit.
+/// A lost piece of news or a write that was refused may be found as late as by the next audit, and
+/// a device is down for less.
 const BLIND_FOR: Duration = Duration::from_secs(60);
 
 impl Simulation {
@@ -210,8 +212,8 @@ impl Simulation {
         self.device(node, site::UPLINK, up);
     }
 
-    fn device(&mut self, node: NodeId, device: evpn_dataplane::object::IfIndex, up: bool) {
-        self.world.trouble(self.now, node);
+    fn device(&mut self, node: NodeId, device: IfIndex, up: bool) {
+        self.world.trouble(self.now + BLIND_FOR, node);
         if let Some(node) = self.nodes.get_mut(node.0) {
             node.machine.set_up(device, up);
         }

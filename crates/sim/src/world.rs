@@ -88,9 +88,10 @@ impl World {
         }
     }
 
-    /// A node is in trouble of its own.
-    pub(crate) fn trouble(&mut self, now: Time, node: NodeId) {
-        self.troubles.insert(node, now);
+    /// A node is in trouble of its own until then.
+    pub(crate) fn trouble(&mut self, until: Time, node: NodeId) {
+        let last = self.troubles.entry(node).or_insert(until);
+        *last = until.max(*last);
     }
 
     /// The way between two nodes is.

@@ -26,7 +26,7 @@ use crate::{Exit, Failure, Outcome, lab};
 use battery::{Battery, Nut};
 use claims::{Verdict, all_met};
 use clap::Subcommand;
-use evpn_lab::Silent;
+use evpn_lab::{LabError, Silent};
 use files::{Files, SpedUp};
 use load::client::ClientArgs;
 use load::serve::ServeArgs;
@@ -249,7 +249,14 @@ fn say_head(screen: &Screen, lab: &Lab, nut: Option<&Nut>) {
 /// A shell in a node, with the node's evpnctl and evpnd.
 fn shell(node: &str) -> Outcome {
     let shell = std::env::var("SHELL").unwrap_or_else(|_| "/bin/sh".to_owned());
-    let status = evpn_lab::Lab::open(NAME)?.exec(node, [shell])?;
+    let lab = match evpn_lab::Lab::open(NAME) {
+        Err(LabError::NotUp { .. }) => {
+            out::complain("evpnctl: no demo is up; `./demo --hold` leaves one up\n");
+            return Ok(Exit::Trouble);
+        }
+        lab => lab?,
+    };
+    let status = lab.exec(node, [shell])?;
     Ok(Exit::Of(lab::code_of(status)))
 }
 

@@ -51,6 +51,8 @@ const WARM_UP: Duration = Duration::from_secs(2);
 const ADDRESSES: u16 = 8;
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);
+/// In milliseconds; reports may come a little early.
+const ABOUT_A_SECOND: u64 = 950;
 /// After this time every request and every word has its answer, or is lost.
 const SETTLED: Duration = Duration::from_millis(3500);
 
@@ -274,7 +276,7 @@ impl<'s> Story<'s> {
             let lost = self.report().requests().lost;
             let share = all.share_of_a().map_or_else(|| "-".to_owned(), percent);
             text += &format!(
-                ": {} answered in the last second, {share} by site A, {} lost so far",
+                ": {} answered a second, {share} by site A, {} lost",
                 thousands(all.answered()),
                 thousands(lost)
             );
@@ -287,7 +289,8 @@ impl<'s> Story<'s> {
     pub(crate) fn last_second(&self) -> Option<Window> {
         let all = self.load.as_ref()?.all();
         let (_, last) = all.last()?;
-        let (_, earlier) = all.iter().rev().find(|(_, r)| r.at_ms + 1000 <= last.at_ms)?;
+        let (_, earlier) =
+            all.iter().rev().find(|(_, r)| r.at_ms + ABOUT_A_SECOND <= last.at_ms)?;
         Some(Window { v4: last.v4 - earlier.v4, v6: last.v6 - earlier.v6 })
     }
 
