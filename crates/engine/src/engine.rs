@@ -6,7 +6,9 @@ use crate::evi::Evi;
 use crate::fabric::Fabric;
 use crate::fib::Ids;
 use crate::hosts::{Host, Hosts};
-use crate::import::{Candidate, ImportIndex, Target, TargetSet, importable, leave_l2, leave_l3};
+use crate::import::{
+    Candidate, ImportIndex, Target, TargetSet, importable, leave_l2, leave_l3, mismatch,
+};
 use crate::io::{ClearKind, Event, Input, Now, Output};
 use crate::peer::{Peer, Sender, export_to};
 use crate::restart::{Complete, Restart};
@@ -372,6 +374,11 @@ impl Engine {
                     Target::L2(_) => continue,
                 }
                 entered.push(target);
+            }
+            if entered.is_empty()
+                && let Some(mismatch) = mismatch(&mut self.evis, &candidate)
+            {
+                self.outputs.push_back(Output::Event(mismatch));
             }
         }
         let former = self.imports.remove(&id).unwrap_or_default();

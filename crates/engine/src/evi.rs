@@ -32,6 +32,8 @@ pub(crate) struct Evi {
     pub(crate) macs: MacVrf,
     /// VTEPs that take flooded frames, each with the routes that say so.
     pub(crate) flood: BTreeMap<IpAddr, Vec<DestId>>,
+    /// Somebody was found to announce this VNI with targets that it does not import: said once.
+    pub(crate) mismatch_told: bool,
 }
 
 /// The targets that a VNI's routes are exported with.
@@ -63,7 +65,16 @@ impl Evi {
         let exception = settings.vnis.get(&vni).cloned().unwrap_or_default();
         let export = export_targets(settings, &exception.export, vni);
         let macs = MacVrf::new(devices.vtep, sequences);
-        Self { vni, devices, rd, import: exception.import, export, macs, flood: BTreeMap::new() }
+        Self {
+            vni,
+            devices,
+            rd,
+            import: exception.import,
+            export,
+            macs,
+            flood: BTreeMap::new(),
+            mismatch_told: false,
+        }
     }
 
     fn imet_key(&self) -> RouteKey {

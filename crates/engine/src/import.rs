@@ -4,7 +4,9 @@
 //! whatever has become of its attributes in between.
 
 use crate::evi::Evi;
+use crate::io::Event;
 use crate::settings::Targets;
+use crate::view::why::import_texts;
 use crate::vrf::Vrf;
 use evpn_dataplane::object::Change;
 use evpn_proto::bgp::attributes::{ENCAP_VXLAN, PathAttributes, PmsiTunnel};
@@ -213,6 +215,26 @@ impl Candidate<'_> {
         };
         vrf.table.added(prefix, path);
     }
+}
+
+/// A flood route that nobody imports although it is for a VNI of ours: the two sides' route targets
+/// differ, which is the commonest reason for a VNI in which nothing gets through.
+pub(crate) fn mismatch(evis: &mut BTreeMap<Vni, Evi>, candidate: &Candidate<'_>) -> Option<Event> {
+    let RouteKey::Imet { originator, .. } = candidate.dest.key else { return None };
+    let label = candidate.attributes.pmsi.as_ref()?.label;
+    let evi = evis.values_mut().find(|evi| Label::from(evi.vni) == label)?;
+    if std::mem::replace(&mut evi.mismatch_told, true) {
+        return None;
+    }
+    let carries: Vec<String> =
+        candidate.attributes.route_targets().map(|rt| rt.to_string()).collect();
+    let (vni, imports) = (evi.vni, import_texts(&evi.import, evi.vni).join(", "));
+    let text = format!(
+        "{originator} announces it with route target {}, and {imports} is imported: add the one to \
+         `import` of [[vni]] {vni}, or correct `export` there",
+        if carries.is_empty() { "none".to_owned() } else { carries.join(", ") }
+    );
+    Some(Event::Vni(vni, text))
 }
 
 fn leave_flood(evi: &mut Evi, id: DestId, keep: Option<IpAddr>, changes: &mut Vec<Change>) {

@@ -6,9 +6,10 @@ mod common;
 use bytes::Bytes;
 use common::*;
 use evpn_dataplane::facts::KernelEvent;
-use evpn_engine::Event;
+use evpn_engine::settings::{Targets, VniSettings};
 use evpn_engine::view::routes::{PathFate, RouteFilter};
 use evpn_engine::view::why::Fate;
+use evpn_engine::{ClearKind, Event, Input};
 use evpn_proto::bgp::attributes::{ExtCommunity, RawAttribute};
 use evpn_proto::types::{Asn, EthernetTag, Label, Rd, RouteKey, RouteTarget};
 use evpn_rib::decision::Step;
@@ -61,6 +62,32 @@ fn a_route_that_no_vni_imports_says_what_it_carries_and_what_we_import() {
     let why = net.view(0).why_mac(mac(8), None);
     assert!(why.tables[0].candidates[0].reason.starts_with("its label is 200"));
     assert_eq!(net.tables(0).host(mac(8)), None);
+}
+
+#[test]
+fn a_vni_that_somebody_announces_with_other_targets_is_told_once() {
+    let mut net = two();
+    let told = |net: &Net| {
+        let all = net.leaves[0].events.iter();
+        all.filter(|e| e.to_string().contains("announces it with route target")).count()
+    };
+    assert_eq!(told(&net), 0, "what is imported is no mistake");
+    net.reconfigure(0, |settings| {
+        let import = Targets { auto: false, explicit: vec![RouteTarget::auto(Asn(9), vni(9))] };
+        settings.vnis.insert(vni(VNI), VniSettings { import, ..VniSettings::default() });
+    });
+    assert_eq!(told(&net), 1, "{:?}", net.leaves[0].events);
+    let peer = net.view(0).neighbors()[0].index;
+    net.input(0, Input::Clear { peer, kind: ClearKind::Soft });
+    assert_eq!(told(&net), 1);
+    let text = net.leaves[0].events.iter().map(ToString::to_string).find(|t| t.contains("[[vni]]"));
+    assert_eq!(
+        text.as_deref(),
+        Some(
+            "VNI 100: 10.0.0.2 announces it with route target 65002:100, and 9:9 is imported: add \
+             the one to `import` of [[vni]] 100, or correct `export` there"
+        )
+    );
 }
 
 #[test]

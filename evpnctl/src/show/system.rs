@@ -7,6 +7,10 @@ use crate::table::{Column, Table};
 use crate::text::duration;
 use evpn_api::system::{Health, Version};
 
+/// The longest finding that stands in its row; a longer one, whose end is the remedy, stands below
+/// it in full.
+const FINDING_ROOM: usize = 70;
+
 /// `show version`.
 pub(crate) fn version(version: &Version) -> String {
     let mut lines = Lines::default();
@@ -27,7 +31,12 @@ pub(crate) fn health(health: &Health) -> String {
         Table::new([Column::Word("Check"), Column::Word("State"), Column::Text("Finding")]);
     for check in &health.checks {
         let verdict = if check.ok { "ok" } else { "waiting" };
-        table.row([check.name.clone(), verdict.to_owned(), check.text.clone()]);
+        let fits = check.text.chars().count() <= FINDING_ROOM;
+        let finding = if fits { check.text.clone() } else { String::new() };
+        table.row([check.name.clone(), verdict.to_owned(), finding]);
+        if !fits {
+            table.note(&check.text);
+        }
     }
     lines.block(&table.render());
     lines.into_text()

@@ -56,6 +56,16 @@ fn every_classic_mistake_is_shown_with_its_remedy() {
 }
 
 #[test]
+fn a_finding_is_shown_whole_however_long() {
+    let mut health = samples::health_waiting();
+    let text = "the port is taken, probably by another BGP daemon (ss -ltnp 'sport = :179' names it); \
+                tried again every 10 s";
+    health.checks[0].text = text.to_owned();
+    let shown = system::health(&health).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(shown.contains(text), "{shown}");
+}
+
+#[test]
 fn every_trouble_of_a_vni_is_shown_with_its_remedy() {
     let text = evpn::vnis(&samples::vnis()).split_whitespace().collect::<Vec<_>>().join(" ");
     for notice in samples::vnis().iter().flat_map(|vni| &vni.notices) {

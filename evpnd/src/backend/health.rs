@@ -81,10 +81,8 @@ fn check(name: &str, outcome: Result<String, String>) -> Check {
 
 fn listen(listeners: &ListenerState) -> Check {
     let states = lock(listeners);
-    let failed: Vec<String> = states
-        .iter()
-        .filter_map(|(address, state)| Some(format!("{address}: {}", state.as_ref().err()?)))
-        .collect();
+    let failed: Vec<String> =
+        states.values().filter_map(|state| Some(state.as_ref().err()?.to_string())).collect();
     if !failed.is_empty() {
         return check("listen", Err(failed.join("; ")));
     }
