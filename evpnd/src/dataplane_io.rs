@@ -3,6 +3,7 @@
 //! ```text
 //!  engine ──Mail──► │ reconciler: desired │ ──ops──► requests socket ──► kernel
 //!  engine ◄──news── │ and actual          │ ◄─────── monitor socket  ◄── kernel
+//!                   │                     │ ◄─────── snooper's sockets ◄── hosts' ARP and ND
 //! ```
 //!
 //! The engine never waits for this thread: its mail is a list that is taken as a whole, and that
@@ -24,7 +25,7 @@ use evpn_dataplane::op::{Failure, Op};
 use evpn_dataplane::reconciler::{Reconciler, Settings as ReconcilerSettings};
 use evpn_netlink::others::{self, Writes};
 use evpn_netlink::wait::Waker;
-use evpn_netlink::{Monitor, Requests};
+use evpn_netlink::{Monitor, Requests, Snooper};
 use evpn_proto::types::Time;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -49,6 +50,9 @@ const DUMP_PAUSE: Duration = Duration::from_millis(500);
 /// And how many times as long as the last dump took: the kernel walks its tables again for every
 /// piece of one, which is quadratic, 2 s for 100,000 entries in one bridge.
 const DUMP_REST: u32 = 10;
+/// How long hosts are not listened to after more of them spoke than one look takes: a storm costs
+/// no more than that look, and the kernel drops the rest.
+const STORM_PAUSE: Duration = Duration::from_millis(100);
 /// The least time between two warnings about writes that fail.
 const WARNING_PAUSE: Duration = Duration::from_secs(10);
 /// How long to wait after a failure to read the kernel.
@@ -195,6 +199,7 @@ pub(crate) fn spawn(settings: Settings, engine: EngineHandle) -> Result<Handle, 
         requests.check_permission()?;
     }
     let buffer = usize::try_from(settings.receive_buffer).unwrap_or(usize::MAX);
+    let snooper = Snooper::new()?;
     let (monitor, small) = Monitor::open(buffer)?;
     if let Some(small) = small {
         tracing::warn!(
@@ -216,6 +221,9 @@ pub(crate) fn spawn(settings: Settings, engine: EngineHandle) -> Result<Handle, 
         reconciler: Reconciler::new(reconciler, RandomState::new().hash_one(0)),
         requests,
         monitor,
+        snooper,
+        next_snoop: clock.time(),
+        deaf: None,
         waker,
         mail,
         engine,
@@ -242,6 +250,10 @@ struct Thread {
     reconciler: Reconciler,
     requests: Requests,
     monitor: Monitor,
+    snooper: Snooper,
+    next_snoop: Time,
+    /// Why hosts cannot be listened to, as far as somebody was told.
+    deaf: Option<String>,
     waker: Waker,
     mail: Arc<Mutex<Mail>>,
     engine: EngineHandle,
@@ -269,6 +281,7 @@ impl Thread {
     fn run(mut self) {
         loop {
             let more = self.listen();
+            self.snoop();
             if !self.take_mail() {
                 return;
             }
@@ -281,7 +294,8 @@ impl Thread {
             let now = self.clock.time();
             let idle = !more && !self.reconciler.has_work() && !self.reconciler.has_news();
             let timeout = if idle { self.until_next(now) } else { Some(Duration::ZERO) };
-            if let Err(error) = self.waker.wait(&self.monitor, timeout) {
+            let snooper = (self.next_snoop <= now).then_some(&self.snooper);
+            if let Err(error) = self.waker.wait(&self.monitor, snooper, timeout) {
                 tracing::error!("the dataplane cannot wait for the kernel: {error}");
             }
         }
@@ -308,6 +322,23 @@ impl Thread {
                 self.suspect = true;
                 self.next_dump = self.clock.time() + FAILURE_PAUSE;
                 false
+            }
+        }
+    }
+
+    /// Takes in what hosts on access ports say of themselves.
+    fn snoop(&mut self) {
+        let now = self.clock.time();
+        if now < self.next_snoop {
+            return;
+        }
+        let reconciler = &mut self.reconciler;
+        match self.snooper.read(&mut |port, binding| reconciler.heard(port, binding)) {
+            Ok(false) => {}
+            Ok(true) => self.next_snoop = now + STORM_PAUSE,
+            Err(error) => {
+                tracing::error!("cannot listen to hosts: {error}");
+                self.next_snoop = now + FAILURE_PAUSE;
             }
         }
     }
@@ -407,17 +438,24 @@ impl Thread {
             return true;
         }
         let (number, events) = self.reconciler.take_news(NEWS_MAX);
-        self.manage_vxlans(&events);
+        self.manage_devices(&events);
         self.engine.kernel(number, events)
     }
 
-    /// VXLAN devices with a VNI are what the configuration can give us.
-    fn manage_vxlans(&mut self, events: &[KernelEvent]) {
+    /// VXLAN devices with a VNI are what the configuration can give us; hosts are behind the other
+    /// ports of their bridges.
+    fn manage_devices(&mut self, events: &[KernelEvent]) {
         for event in events {
             let KernelEvent::Links(links) = event else { continue };
             let ours = |kind: &LinkKind| matches!(kind, LinkKind::Vxlan(v) if v.vni.is_some());
             let devices: Vec<_> = links.iter().filter(|l| ours(&l.kind)).map(|l| l.index).collect();
             self.reconciler.manage(&devices);
+            let heard = self.snooper.listen_on(&self.reconciler.access_ports());
+            let deaf = heard.err().map(|error| error.to_string());
+            if let Some(reason) = deaf.as_ref().filter(|_| deaf != self.deaf) {
+                tracing::warn!("{reason}");
+            }
+            self.deaf = deaf;
         }
     }
 
@@ -447,7 +485,8 @@ impl Thread {
 
     fn until_next(&self, now: Time) -> Option<Duration> {
         let dump = self.suspect.then_some(self.next_dump);
-        let deadlines = [Some(self.next_audit), dump, self.reconciler.next_deadline()];
+        let snoop = (now < self.next_snoop).then_some(self.next_snoop);
+        let deadlines = [Some(self.next_audit), dump, snoop, self.reconciler.next_deadline()];
         let next = deadlines.into_iter().flatten().min();
         next.map(|time| time.saturating_since(now))
     }

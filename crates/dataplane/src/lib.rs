@@ -5,6 +5,7 @@
 //! - [`facts`]: what routing has to know of the kernel: devices, local hosts, connected routes.
 //! - [`observe`]: what the kernel says, object by object, in a dump or as news.
 //! - [`op`]: what is written to the kernel, and how it can fail.
+//! - [`heard`]: hosts that said which address they have.
 //! - [`reconciler`]: the way from one to the other; [`difference`] tells what is still apart.
 //! - [`fake`]: a kernel to test against, with the real one's quirks.
 //!
@@ -29,6 +30,7 @@ mod dump;
 pub mod facts;
 pub mod fake;
 mod fdb;
+pub mod heard;
 mod nexthops;
 pub mod object;
 mod objects;

@@ -103,6 +103,16 @@ pub enum Op {
     },
     /// Delete a route.
     RouteDelete(KernelRoute),
+    /// Have the kernel know a neighbour that spoke (`nud stale`), as if it had been spoken to; the
+    /// entry is not ours.
+    Learn {
+        /// The bridge (its SVI).
+        device: IfIndex,
+        /// Who spoke.
+        address: IpAddr,
+        /// With which MAC address.
+        mac: MacAddr,
+    },
     /// Have the kernel probe a neighbour; the entry is not ours.
     Probe {
         /// The bridge (its SVI).

@@ -208,7 +208,7 @@ impl Reconciler {
             Op::Flood(key) | Op::FloodDelete(key) => Key::Flood(*key),
             Op::Neighbour { key, .. } | Op::NeighbourDelete(key) => Key::Neighbour(*key),
             Op::Route { route, .. } | Op::RouteDelete(route) => Key::Route(*route),
-            Op::Probe { .. } => return None,
+            Op::Learn { .. } | Op::Probe { .. } => return None,
         })
     }
 
@@ -225,7 +225,7 @@ impl Reconciler {
             Op::Flood(key) | Op::FloodDelete(key) => Some(key.device),
             Op::Neighbour { key, .. } | Op::NeighbourDelete(key) => Some(key.device),
             Op::Route { nexthop, .. } => of_nexthop(self.nexthops.spec(*nexthop)?),
-            Op::Probe { device, .. } => Some(*device),
+            Op::Learn { device, .. } | Op::Probe { device, .. } => Some(*device),
             Op::NexthopDelete(_) | Op::RouteDelete(KernelRoute { .. }) => None,
         }
     }

@@ -76,6 +76,7 @@ impl Reconciler {
         let begun = ops.len();
         let limit = begun.saturating_add(limit);
         self.plan_commands(limit, ops);
+        self.plan_heard(limit, ops);
         while ops.len() < limit {
             if self.stage == Stage::Idle && !self.start_round() {
                 return;
@@ -98,6 +99,7 @@ impl Reconciler {
             && self.paused_until.is_none()
             && (self.stage != Stage::Idle
                 || !self.commands.is_empty()
+                || self.heard.any_due
                 || self.nexthops.has_work()
                 || self.fdb.has_work()
                 || self.flood.has_work()

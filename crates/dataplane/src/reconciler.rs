@@ -18,6 +18,7 @@
 //! halves are written, and the bridge moves its entry back.
 
 use crate::facts::KernelEvent;
+use crate::heard::Heard;
 use crate::nexthops::NexthopBook;
 use crate::object::{
     Change, Command, FdbEntry, FdbKey, FdbTarget, FloodKey, IfIndex, Mode, Neighbour, NeighbourKey,
@@ -156,6 +157,7 @@ pub struct Reconciler {
     pub(crate) routes: Table<KernelRoute, NexthopId, NexthopId>,
     metrics: HashMap<RouteKey, u32, FixedState>,
     pub(crate) commands: VecDeque<Command>,
+    pub(crate) heard: Heard,
     pub(crate) obstacles: Obstacles,
     /// Rows that wait for any nexthop to be there.
     pub(crate) waiting: HashSet<Key, FixedState>,
@@ -191,6 +193,7 @@ impl Reconciler {
             routes: Table::new(seed),
             metrics: HashMap::with_hasher(FixedState::with_seed(seed)),
             commands: VecDeque::new(),
+            heard: Heard::new(seed),
             obstacles: Obstacles::new(seed),
             waiting: HashSet::with_hasher(FixedState::with_seed(seed)),
             stale: VecDeque::new(),
@@ -212,6 +215,7 @@ impl Reconciler {
     /// Takes a wish of the engine. `heard` is the number of the last report ([`Self::take_news`])
     /// that the engine had taken in when it made it.
     pub fn want(&mut self, change: Change, heard: u64) {
+        self.hear_again(&change);
         match change {
             Change::Fdb(key, want) => self.want_fdb(key, want, heard),
             Change::Flood(key, want) => {

@@ -156,7 +156,7 @@ impl Evi {
                     outputs.extend([Output::Persist(record)]);
                 }
                 Action::Program(mac, to) => changes.push(self.fdb(mac, to)),
-                Action::ProgramNeighbour(ip, mac) => changes.extend(self.neighbour(ip, mac)),
+                Action::ProgramNeighbour(ip, mac) => changes.push(self.neighbour(ip, mac)),
                 Action::Announce(mac, ip, Some(mobility)) => {
                     self.originate_mac(rib, self.mac_key(mac, ip), mobility);
                 }
@@ -183,11 +183,10 @@ impl Evi {
         Change::Fdb(FdbKey { device: self.devices.vxlan, mac }, entry)
     }
 
-    /// Without an address on the bridge nothing would ever read the entry.
-    fn neighbour(&self, address: IpAddr, mac: Option<MacAddr>) -> Option<Change> {
+    fn neighbour(&self, address: IpAddr, mac: Option<MacAddr>) -> Change {
         let key = NeighbourKey { device: self.devices.bridge, address };
         let entry = mac.map(|mac| Neighbour { mac, router: false });
-        Some(Change::Neighbour(key, entry))
+        Change::Neighbour(key, entry)
     }
 
     /// Takes back everything that was announced and programmed.
@@ -205,7 +204,7 @@ impl Evi {
             if let Some(mac) = mac {
                 rib.end(&self.mac_key(mac, Some(ip)));
             }
-            changes.extend(self.neighbour(ip, None));
+            changes.push(self.neighbour(ip, None));
         }
         for vtep in std::mem::take(&mut self.flood).into_keys() {
             let key = FloodKey { device: self.devices.vxlan, vtep };

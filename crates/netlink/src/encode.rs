@@ -39,6 +39,7 @@ pub(crate) mod ntf {
 
 pub(crate) mod nud {
     pub(crate) const REACHABLE: u16 = 0x02;
+    pub(crate) const STALE: u16 = 0x04;
     pub(crate) const PROBE: u16 = 0x10;
     pub(crate) const NOARP: u16 = 0x40;
     pub(crate) const PERMANENT: u16 = 0x80;
@@ -115,11 +116,23 @@ pub(crate) fn encode(op: &Op, protocol: u8, sequence: u32, to: &mut Writer) {
             to.put(&neighbour_header(family(key.address), key.device.0, 0, 0));
             address(to, nda::DST, key.address);
         }
-        Op::Probe { device, address: asked, mac } => {
-            to.begin(kind::NEWNEIGH, flag::REQUEST | flag::CREATE | flag::REPLACE, sequence);
-            to.put(&neighbour_header(family(*asked), device.0, nud::PROBE, 0));
-            address(to, nda::DST, *asked);
-            to.attribute(nda::LLADDR, &mac.0);
+        Op::Learn { device, address, mac } => {
+            not_ours(
+                NeighbourKey { device: *device, address: *address },
+                *mac,
+                nud::STALE,
+                sequence,
+                to,
+            );
+        }
+        Op::Probe { device, address, mac } => {
+            not_ours(
+                NeighbourKey { device: *device, address: *address },
+                *mac,
+                nud::PROBE,
+                sequence,
+                to,
+            );
         }
         Op::Route { route: key, nexthop, birth } => {
             to.begin(kind::NEWROUTE, flag::REQUEST | birth_flags(*birth), sequence);
@@ -142,6 +155,14 @@ pub(crate) fn encode(op: &Op, protocol: u8, sequence: u32, to: &mut Writer) {
         }
     }
     to.end();
+}
+
+/// A neighbour of the kernel's own, without our mark.
+fn not_ours(key: NeighbourKey, mac: MacAddr, state: u16, sequence: u32, to: &mut Writer) {
+    to.begin(kind::NEWNEIGH, flag::REQUEST | flag::CREATE | flag::REPLACE, sequence);
+    to.put(&neighbour_header(family(key.address), key.device.0, state, 0));
+    address(to, nda::DST, key.address);
+    to.attribute(nda::LLADDR, &mac.0);
 }
 
 const fn birth_flags(birth: Birth) -> u16 {

@@ -39,6 +39,15 @@ pub enum Error {
         /// Of what.
         what: &'static str,
     },
+    /// Hosts cannot be listened to.
+    #[error("cannot listen to ARP and ND on access ports: {0}")]
+    Snoop(io::Error),
+    /// The process may not listen to hosts.
+    #[error(
+        "evpnd may not listen to ARP and ND on access ports, so hosts that never speak to the switch \
+         are announced without their addresses: give it CAP_NET_RAW (the packaged systemd unit does)"
+    )]
+    SnoopNotPermitted,
     /// The process may not write.
     #[error(
         "evpnd may not change the kernel's network tables: run it with CAP_NET_ADMIN (the packaged \
@@ -48,6 +57,13 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn snoop(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => Self::SnoopNotPermitted,
+            _ => Self::Snoop(error),
+        }
+    }
+
     pub(crate) fn socket(step: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Socket { step, source }
     }

@@ -2,6 +2,7 @@
 //!
 //! - [`requests`]: one socket that asks: [`Requests::dump`] and [`Requests::execute`].
 //! - [`monitor`]: another that listens, so that a burst of news never delays an answer.
+//! - [`snoop`]: what hosts say of themselves on access ports (ARP and neighbour discovery).
 //! - [`others`]: whether another EVPN daemon works in this network namespace.
 //! - [`wait`]: waiting for news and for other threads at once.
 //!
@@ -20,6 +21,7 @@ pub mod others;
 mod parse;
 mod parse_link;
 pub mod requests;
+pub mod snoop;
 mod socket;
 pub mod wait;
 mod wire;
@@ -27,3 +29,4 @@ mod wire;
 pub use error::Error;
 pub use monitor::Monitor;
 pub use requests::Requests;
+pub use snoop::Snooper;

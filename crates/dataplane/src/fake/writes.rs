@@ -92,7 +92,7 @@ impl Kernel {
                 self.news.push_back(Observation::RouteGone(seen));
                 Ok(())
             }
-            Op::Probe { device, address, mac } => {
+            Op::Learn { device, address, mac } | Op::Probe { device, address, mac } => {
                 self.device(*device)?;
                 self.other_neighbour(SeenNeighbour {
                     key: NeighbourKey { device: *device, address: *address },

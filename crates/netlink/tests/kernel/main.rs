@@ -6,3 +6,4 @@ mod bulk;
 mod namespace;
 mod objects;
 mod reconcile;
+mod snoop;

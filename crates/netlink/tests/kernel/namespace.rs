@@ -100,7 +100,12 @@ pub(crate) fn frame(from: MacAddr) {
     frame.extend(from.0);
     frame.extend([0x88, 0xb5]);
     frame.resize(60, 0);
-    let device = i32::try_from(index("host0").0).unwrap();
+    send("host0", &frame);
+}
+
+/// Sends a frame out of a device.
+pub(crate) fn send(device: &str, frame: &[u8]) {
+    let device = i32::try_from(index(device).0).unwrap();
     // SAFETY: a socket of our own, and pointers to locals with their lengths.
     unsafe {
         let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW, 0);
@@ -117,7 +122,7 @@ pub(crate) fn frame(from: MacAddr) {
             std::ptr::from_ref(&to).cast(),
             length,
         );
-        assert_eq!(sent, 60, "{}", std::io::Error::last_os_error());
+        assert_eq!(usize::try_from(sent), Ok(frame.len()), "{}", std::io::Error::last_os_error());
         libc::close(fd);
     }
 }

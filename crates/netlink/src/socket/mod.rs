@@ -1,6 +1,8 @@
-//! The few system calls that `netlink-sys` does not offer.
+//! The few system calls that `netlink-sys` does not offer, and those for frames ([`packet`]).
 //!
-//! **Every unsafe block of this crate is in this file.**
+//! **Every unsafe block of this crate is in this room.**
+
+pub(crate) mod packet;
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -17,15 +19,17 @@ fn checked(result: libc::c_int) -> io::Result<libc::c_int> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
-fn set_option(
-    fd: RawFd,
+/// Sets an option whose value is laid out as the kernel wants it.
+fn set_option_of<T>(
+    fd: &impl AsRawFd,
+    level: libc::c_int,
     option: libc::c_int,
-    value: *const libc::c_void,
-    length: usize,
+    value: &T,
 ) -> io::Result<()> {
-    let length = libc::socklen_t::try_from(length).map_err(io::Error::other)?;
-    // SAFETY: `value` points at `length` octets that the caller owns.
-    checked(unsafe { libc::setsockopt(fd, libc::SOL_SOCKET, option, value, length) }).map(drop)
+    let length = libc::socklen_t::try_from(size_of::<T>()).map_err(io::Error::other)?;
+    let place = ptr::from_ref(value).cast();
+    // SAFETY: `place` points at `length` octets that outlive the call.
+    checked(unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, place, length) }).map(drop)
 }
 
 /// Sets the receive buffer, beyond the system's limit if `force` is permitted.
@@ -35,7 +39,7 @@ pub(crate) fn set_receive_buffer(fd: &impl AsRawFd, octets: usize, how: Buffer) 
         Buffer::Forced => libc::SO_RCVBUFFORCE,
         Buffer::Limited => libc::SO_RCVBUF,
     };
-    set_option(fd.as_raw_fd(), option, ptr::from_ref(&octets).cast(), size_of_val(&octets))
+    set_option_of(fd, libc::SOL_SOCKET, option, &octets)
 }
 
 /// Whether the system's limit on buffers counts.
@@ -51,8 +55,7 @@ pub(crate) fn set_receive_timeout(fd: &impl AsRawFd, timeout: Duration) -> io::R
         tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_usec: libc::suseconds_t::from(timeout.subsec_micros()),
     };
-    let length = size_of_val(&time);
-    set_option(fd.as_raw_fd(), libc::SO_RCVTIMEO, ptr::from_ref(&time).cast(), length)
+    set_option_of(fd, libc::SOL_SOCKET, libc::SO_RCVTIMEO, &time)
 }
 
 /// Receives one datagram, waiting for it; one that is longer than the buffer is an error.
@@ -131,17 +134,22 @@ pub(crate) fn eventfd() -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Waits until one of two descriptors is readable; no timeout waits for ever.
-pub(crate) fn poll(fds: [RawFd; 2], timeout: Option<Duration>) -> io::Result<[bool; 2]> {
+/// Waits until one of some descriptors is readable; no timeout waits for ever. Negative ones are
+/// not waited for.
+pub(crate) fn poll<const N: usize>(
+    fds: [RawFd; N],
+    timeout: Option<Duration>,
+) -> io::Result<[bool; N]> {
     // Rounded up: a timer that ends too early would have us look again for nothing.
     let milliseconds = timeout.map_or(-1, |t| {
         libc::c_int::try_from(t.as_nanos().div_ceil(1_000_000)).unwrap_or(libc::c_int::MAX)
     });
     let mut set = fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
-    // SAFETY: `set` has two entries and outlives the call.
-    let result = checked(unsafe { libc::poll(set.as_mut_ptr(), 2, milliseconds) });
+    let count = libc::nfds_t::try_from(N).map_err(io::Error::other)?;
+    // SAFETY: `set` has that many entries and outlives the call.
+    let result = checked(unsafe { libc::poll(set.as_mut_ptr(), count, milliseconds) });
     match result {
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok([false; 2]),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok([false; N]),
         Err(error) => Err(error),
         Ok(_) => Ok(set.map(|entry| entry.revents != 0)),
     }
