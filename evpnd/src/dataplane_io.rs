@@ -409,7 +409,7 @@ impl Thread {
         match &found {
             Some(other) => tracing::warn!(
                 "another EVPN daemon is at work in this network namespace ({other}): nothing is swept \
-                 until it is gone; let one of the two serve it (FRR: systemctl disable --now frr)"
+                 until it is gone; let one of the two serve this machine (FRR: systemctl disable --now frr)"
             ),
             None => tracing::info!("no other EVPN daemon is at work here any more"),
         }

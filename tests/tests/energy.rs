@@ -127,7 +127,6 @@ fn levels_follow_what_upsc_tells() {
     }
 }
 
-#[cfg(feature = "open-tests")]
 #[test]
 fn a_dead_upsd_drains_nothing_and_a_drained_site_eases_after_stale_hold() {
     let mut site = Site::new("dead-upsd", 90, "", "0s");

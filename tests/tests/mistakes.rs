@@ -32,8 +32,10 @@ fn warnings(evpnd: &Evpnd) -> Vec<String> {
     seen
 }
 
-/// A text without what differs from run to run: ages, ports that the kernel chose, directories.
+/// A text without what differs from run to run: ages, directories, and which of the two ends of a
+/// connection was faster (whoever closes it with octets unread resets it).
 fn plain(text: &str) -> String {
+    let text = text.replace("connection reset by", "connection closed by");
     let mut words: Vec<String> = Vec::new();
     for word in text.split(' ') {
         let bare = word.trim_matches(|c: char| "(),;:\"".contains(c));
@@ -144,7 +146,6 @@ fn wrong_source_address() {
     });
 }
 
-#[cfg(feature = "open-tests")]
 #[test]
 fn port_179_taken() {
     let pair = Pair::new("port-taken");
@@ -188,7 +189,6 @@ fn mtu_short_by_50() {
     told("mtu_short_by_50", &evpnd, VNIS, "MTU");
 }
 
-#[cfg(feature = "open-tests")]
 #[test]
 fn route_targets_that_do_not_match() {
     let pair = Pair::new("route-targets");
@@ -197,9 +197,12 @@ fn route_targets_that_do_not_match() {
     let evpnd = Evpnd::start(&pair.fabric, first, &config(1, &vni("import")));
     let _other = Evpnd::start(&pair.fabric, second, &config(2, ""));
     told("route_targets", &evpnd, VNIS, "route target");
-    let rejected =
-        explained(&evpnd, &["show", "bgp", "l2vpn", "evpn", "route", "type", "multicast"]);
-    assert!(rejected.contains("rejected: ") && rejected.contains("65002:100"), "{rejected}");
+    let host = &pair.hosts[1].mac;
+    eventually(SOON, "why a host of the other leaf is not used", || {
+        let answer = evpnd.ctl(&["why", host]);
+        let told = answer.stdout.contains("no VNI imports 65002:100");
+        if told { Ok(()) } else { Err(answer.stdout + &answer.stderr) }
+    });
 }
 
 #[test]
@@ -246,7 +249,6 @@ fn dead_upsd() {
     });
 }
 
-#[cfg(feature = "open-tests")]
 #[test]
 fn another_evpn_daemon() {
     let pair = Pair::new("another");

@@ -1,5 +1,5 @@
 //! A host that moves is in one place, everywhere, within a second.
-#![cfg(feature = "open-tests")]
+#![cfg(feature = "kernel-tests")]
 
 use evpn_tests::pair::{Pair, VNI, VXLAN};
 use evpn_tests::{

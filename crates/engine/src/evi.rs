@@ -32,8 +32,8 @@ pub(crate) struct Evi {
     pub(crate) macs: MacVrf,
     /// VTEPs that take flooded frames, each with the routes that say so.
     pub(crate) flood: BTreeMap<IpAddr, Vec<DestId>>,
-    /// Somebody was found to announce this VNI with targets that it does not import: said once.
-    pub(crate) mismatch_told: bool,
+    /// Somebody announces this VNI with targets that it does not import, and nobody with others.
+    pub(crate) mismatch: Option<String>,
 }
 
 /// The targets that a VNI's routes are exported with.
@@ -73,7 +73,7 @@ impl Evi {
             export,
             macs,
             flood: BTreeMap::new(),
-            mismatch_told: false,
+            mismatch: None,
         }
     }
 
@@ -124,6 +124,7 @@ impl Evi {
         routes.retain(|d| *d != dest);
         if present {
             routes.push(dest);
+            self.mismatch = None;
         }
         let has = !routes.is_empty();
         if !has {

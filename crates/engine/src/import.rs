@@ -223,7 +223,8 @@ pub(crate) fn mismatch(evis: &mut BTreeMap<Vni, Evi>, candidate: &Candidate<'_>)
     let RouteKey::Imet { originator, .. } = candidate.dest.key else { return None };
     let label = candidate.attributes.pmsi.as_ref()?.label;
     let evi = evis.values_mut().find(|evi| Label::from(evi.vni) == label)?;
-    if std::mem::replace(&mut evi.mismatch_told, true) {
+    // Said once; and where some VTEPs are imported, not importing another may well be meant.
+    if evi.mismatch.is_some() || !evi.flood.is_empty() {
         return None;
     }
     let carries: Vec<String> =
@@ -234,6 +235,7 @@ pub(crate) fn mismatch(evis: &mut BTreeMap<Vni, Evi>, candidate: &Candidate<'_>)
          `import` of [[vni]] {vni}, or correct `export` there",
         if carries.is_empty() { "none".to_owned() } else { carries.join(", ") }
     );
+    evi.mismatch = Some(text.clone());
     Some(Event::Vni(vni, text))
 }
 

@@ -4,7 +4,8 @@
 //! other's. What a daemon left behind does not say that it works: FRR keeps its entries over a
 //! restart, on purpose. What says so are
 //! - the control sockets that it listens on (Unix sockets belong to the network namespace that they
-//!   were made in): [`listening`];
+//!   were made in): [`listening`]. FRR's EVPN is in its bgpd: a zebra that serves OSPF for the
+//!   underlay is no rival, nor is a BIRD;
 //! - entries that it writes while we look: [`Writes`].
 //!
 //! **A sweep is refused while there is either**, until the operator says that evpnd takes over.
@@ -19,10 +20,10 @@ const SOCKETS: &str = "/proc/thread-self/net/unix";
 const LISTENS: &str = "00010000";
 /// FRR's and BIRD's number for what they write (`RTPROT_ZEBRA`, `RTPROT_BIRD`).
 const PROTOCOLS: [(u8, &str); 2] = [(11, "FRR"), (12, "BIRD")];
-/// The ends of the names of control sockets, and whose they are. zebra writes the tables, BIRD
-/// does too; a bgpd without zebra writes nothing.
-const CONTROL: [(&str, &str); 3] =
-    [("/zebra.vty", "FRR's zebra"), ("/zserv.api", "FRR's zebra"), ("/bird.ctl", "BIRD")];
+/// The end of the name of the control socket of FRR's bgpd.
+const BGPD: &str = "/bgpd.vty";
+/// And of zebra's, which writes the tables for it.
+const ZEBRA: [&str; 2] = ["/zebra.vty", "/zserv.api"];
 
 /// The daemons that listen on a control socket in this network namespace: what they are and where.
 ///
@@ -37,17 +38,19 @@ pub fn listening() -> io::Result<Vec<String>> {
 /// 0000…: 00000002 00000000 00010000 0001 01 26547 /run/frr/zserv.api
 /// ```
 fn find(table: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for line in table.lines() {
-        let mut fields = line.split_ascii_whitespace();
-        let (flags, path) = (fields.nth(3), fields.nth(3));
-        let (Some(LISTENS), Some(path)) = (flags, path) else { continue };
-        let known = CONTROL.iter().find(|(end, _)| path.ends_with(end));
-        if let Some((_, name)) = known {
-            found.push(format!("{name} listens on {path}"));
-        }
+    let paths: Vec<&str> = table.lines().filter_map(listener).collect();
+    if !paths.iter().any(|path| ZEBRA.iter().any(|end| path.ends_with(end))) {
+        return Vec::new();
     }
-    found
+    let bgpds = paths.iter().filter(|path| path.ends_with(BGPD));
+    bgpds.map(|path| format!("FRR's bgpd listens on {path}")).collect()
+}
+
+/// The name of the socket in a line, if somebody listens on it.
+fn listener(line: &str) -> Option<&str> {
+    let mut fields = line.split_ascii_whitespace();
+    let (flags, path) = (fields.nth(3), fields.nth(3));
+    path.filter(|_| flags == Some(LISTENS))
 }
 
 /// Notices what another daemon writes.
@@ -91,21 +94,25 @@ mod tests {
     use evpn_dataplane::observe::{Resolution, SeenNeighbour};
     use evpn_proto::types::MacAddr;
 
+    const ZEBRA_ONLY: &str = "Num       RefCount Protocol Flags    Type St Inode Path\n\
+        0000000000000000: 00000002 00000000 00010000 0001 01 1 /run/frr/zserv.api\n\
+        0000000000000000: 00000003 00000000 00000000 0001 03 2 /run/frr/bgpd.vty\n\
+        0000000000000000: 00000002 00000000 00010000 0001 01 4 /run/frr/ospfd.vty\n\
+        0000000000000000: 00000002 00000000 00010000 0001 01 4 /run/bird/bird.ctl\n\
+        0000000000000000: 00000002 00000000 00000000 0002 01 5\n";
+    const BGPD_LINE: &str =
+        "0000000000000000: 00000002 00000000 00010000 0001 01 6 /run/lab/one/bgpd.vty\n";
+
     #[test]
-    fn only_a_listening_control_socket_tells_of_a_daemon() {
-        let table = "Num       RefCount Protocol Flags    Type St Inode Path\n\
-            0000000000000000: 00000002 00000000 00010000 0001 01 1 /run/frr/zserv.api\n\
-            0000000000000000: 00000003 00000000 00000000 0001 03 2 /run/frr/zebra.vty\n\
-            0000000000000000: 00000002 00000000 00010000 0001 01 3 /run/lab/one/zebra.vty\n\
-            0000000000000000: 00000002 00000000 00010000 0001 01 4 /run/frr/bgpd.vty\n\
-            0000000000000000: 00000002 00000000 00000000 0002 01 5\n";
-        assert_eq!(
-            find(table),
-            [
-                "FRR's zebra listens on /run/frr/zserv.api",
-                "FRR's zebra listens on /run/lab/one/zebra.vty"
-            ]
-        );
+    fn a_daemon_that_serves_the_underlay_alone_is_no_rival() {
+        assert_eq!(find(ZEBRA_ONLY), Vec::<String>::new());
+        assert_eq!(find(BGPD_LINE), Vec::<String>::new(), "without zebra it writes nothing");
+    }
+
+    #[test]
+    fn a_bgpd_that_listens_beside_zebra_is_one() {
+        let both = format!("{ZEBRA_ONLY}{BGPD_LINE}");
+        assert_eq!(find(&both), ["FRR's bgpd listens on /run/lab/one/bgpd.vty"]);
     }
 
     #[test]

@@ -123,7 +123,10 @@ fn sweep(seen: &Seen) -> Result<String, String> {
 fn dataplane(report: Result<&DataplaneReport, &String>) -> Result<String, String> {
     let report = report.map_err(Clone::clone)?;
     if let Some(other) = &report.held {
-        return Err(format!("nothing stale is deleted beside another EVPN daemon: {other}"));
+        return Err(format!(
+            "nothing stale is deleted beside another EVPN daemon ({other}): let one of the two serve \
+             this machine (FRR: systemctl disable --now frr)"
+        ));
     }
     match report.summary.parked {
         0 => Ok("no object is set aside".to_owned()),

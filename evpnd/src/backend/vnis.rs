@@ -40,11 +40,13 @@ fn evpn_vni(view: View<'_>, vni: &seen::Vni<'_>) -> Vni {
     let mut notices = notices(vni);
     let lonely = vni.vrf.is_none() && devices.is_some() && vni.flood_vteps.is_empty();
     if lonely && !view.is_restarting() {
-        notices.push(Notice::new(
-            "no remote VTEP",
-            "evpnctl show bgp l2vpn evpn route --type multicast: does anybody announce this VNI, \
-             with a route target that we import?",
-        ));
+        notices.push(vni.mismatch.map(notice).unwrap_or_else(|| {
+            Notice::new(
+                "no remote VTEP",
+                "evpnctl show bgp l2vpn evpn route --type multicast: does anybody announce this \
+                 VNI, with a route target that we import?",
+            )
+        }));
     }
     Vni {
         vni: vni.fabric.vni.get(),

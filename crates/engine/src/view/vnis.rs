@@ -27,6 +27,9 @@ pub struct Vni<'a> {
     pub ips: Count,
     /// VTEPs that flooded frames are copied to, sorted.
     pub flood_vteps: Vec<IpAddr>,
+    /// Somebody announces an L2VNI with route targets that it does not import, and nobody with
+    /// others: who, and what to do.
+    pub mismatch: Option<&'a str>,
     /// Prefixes of an L3VNI: ours, and those that are programmed.
     pub prefixes: Count,
 }
@@ -72,6 +75,7 @@ impl<'a> View<'a> {
             macs: evi.map(|evi| count_macs(&evi.macs)).unwrap_or_default(),
             ips: evi.map(|evi| count_ips(&evi.macs)).unwrap_or_default(),
             flood_vteps: evi.map(|evi| evi.flood.keys().copied().collect()).unwrap_or_default(),
+            mismatch: evi.and_then(|evi| evi.mismatch.as_deref()),
             prefixes: Count::default(),
         }
     }
@@ -91,6 +95,7 @@ impl<'a> View<'a> {
             macs: Count::default(),
             ips: Count::default(),
             flood_vteps: Vec::new(),
+            mismatch: None,
             prefixes: prefixes.unwrap_or_default(),
         }
     }
