@@ -38,6 +38,7 @@ pub(crate) fn resolve(config: &Config, links: &[Link], boot: Boot) -> Result<Res
     let settings = Settings {
         asn: config.router.asn,
         router_id,
+        cluster_id: config.router.cluster_id.unwrap_or(router_id),
         vtep: config.router.vtep,
         neighbors: config.neighbors.iter().map(|n| neighbor(config, n, router_id, boot)).collect(),
         all_vnis: if config.evpn.advertise_all_vni { AllVnis::Served } else { AllVnis::NamedOnly },
@@ -131,6 +132,7 @@ fn neighbor(
         session,
         shutdown: neighbor.shutdown,
         multihop: neighbor.multihop > 1 || neighbor.is_internal(own),
+        route_reflector_client: neighbor.route_reflector_client,
     }
 }
 
@@ -180,6 +182,7 @@ fn vrf(vrf: &evpn_config::Vrf) -> VrfSettings {
         table: vrf.table,
         prefixes: prefixes.collect(),
         redistribute_connected: vrf.redistribute.contains(&Redistribute::Connected),
+        advertise_own_address: vrf.advertise_own_address,
         drain_time: vrf.drain_time.get(),
         rd: rd(vrf.rd),
         import: targets(&vrf.import),

@@ -134,7 +134,12 @@ impl Engine {
     /// Tells the table whose our own routes are.
     pub(crate) fn tell_who_we_are(&mut self) {
         let router_id = self.settings.router_id;
-        let local = PeerInfo { source: Source::Local, router_id, address: router_id.into() };
+        let local = PeerInfo {
+            source: Source::Local,
+            router_id,
+            address: router_id.into(),
+            route_reflector_client: false,
+        };
         self.rib.table.set_peer(PeerIdx::LOCAL, local);
     }
 
@@ -211,7 +216,7 @@ impl Engine {
             (None, Some(settings)) => self.energy = Some(Energy::new(settings, None, now)),
             (_, None) => self.energy = None,
         }
-        self.originate_prefixes(now);
+        self.choose_own_addresses(now);
     }
 
     fn kernel(&mut self, now: Now, events: Vec<KernelEvent>) {
@@ -221,10 +226,11 @@ impl Engine {
                     self.follow_links(now, &links);
                     self.links = links;
                     self.refresh_fabric(now);
+                    self.choose_own_addresses(now);
                 }
                 KernelEvent::Connected(connected) => {
                     self.connected = connected;
-                    self.originate_prefixes(now);
+                    self.choose_own_addresses(now);
                 }
                 KernelEvent::LocalMac { bridge, port, mac, origin } if mac.is_host() => {
                     self.hosts.macs.insert((bridge, mac), Host { port, origin });
@@ -274,6 +280,14 @@ impl Engine {
 
     pub(crate) fn is_adopted(&self) -> bool {
         self.restart.mode() != Mode::Adopt
+    }
+
+    /// Chooses the addresses that are announced beside our prefixes, and announces both.
+    pub(crate) fn choose_own_addresses(&mut self, now: Now) {
+        for vrf in self.vrfs.values_mut() {
+            vrf.choose_own(&self.settings, &self.links, &self.connected);
+        }
+        self.originate_prefixes(now);
     }
 
     /// Announces our prefixes as the energy has them now.
@@ -433,7 +447,11 @@ impl Engine {
     }
 
     pub(crate) fn sender(&self) -> Sender {
-        Sender { asn: self.settings.asn, may_end_of_rib: !self.restart.in_progress() }
+        Sender {
+            asn: self.settings.asn,
+            cluster_id: self.settings.cluster_id,
+            may_end_of_rib: !self.restart.in_progress(),
+        }
     }
 
     fn flush(&mut self) {

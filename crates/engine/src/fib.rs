@@ -396,6 +396,7 @@ mod tests {
             table: 254,
             prefixes: Vec::new(),
             redistribute_connected: false,
+            advertise_own_address: false,
             drain_time: Duration::from_secs(8),
             rd: None,
             import: Default::default(),

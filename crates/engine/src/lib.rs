@@ -32,6 +32,7 @@ mod fib;
 mod hosts;
 mod import;
 mod io;
+mod own_address;
 mod peer;
 mod rebuild;
 mod restart;

@@ -1,7 +1,7 @@
 //! One neighbour: its session, its place in an update group, and what it is owed.
 
 use crate::io::{Event, Output};
-use crate::rib::{Encoded, GroupKey, Rib};
+use crate::rib::{Audience, Encoded, GroupKey, Rib};
 use crate::settings::NeighborSettings;
 use bytes::{Bytes, BytesMut};
 use evpn_proto::bgp::attributes::{Community, ExtCommunity, PathAttributes};
@@ -14,10 +14,11 @@ use evpn_proto::bgp::wire::{
 use evpn_proto::types::{Asn, EvpnRoute, Time};
 use evpn_rib::PeerIdx;
 use evpn_rib::attr_store::{AttrId, LOCAL_PREF_DEFAULT};
-use evpn_rib::table::DestId;
+use evpn_rib::decision::Source;
+use evpn_rib::table::{DestId, Path, PeerInfo};
 use evpn_rib::update_group::Export;
 use std::mem::discriminant;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 /// Octets that may be on their way to a neighbour's socket; beyond it waits in the tables.
@@ -89,6 +90,11 @@ impl Peer {
         self.settings.address
     }
 
+    /// Whether its routes are reflected to every internal neighbour.
+    pub(crate) const fn is_client(&self) -> bool {
+        self.settings.route_reflector_client
+    }
+
     /// Whether UPDATEs of this connection count.
     pub(crate) fn up_on(&self, connection: ConnectionId) -> Option<&Up> {
         self.up.as_ref().filter(|up| up.connection == connection)
@@ -97,8 +103,13 @@ impl Peer {
     /// The session has come up.
     pub(crate) fn established(&mut self, connection: ConnectionId) -> Option<&Up> {
         let negotiated = Arc::clone(self.session.negotiated()?);
+        let audience = match negotiated.kind {
+            PeerKind::External => Audience::External,
+            PeerKind::Internal if self.settings.route_reflector_client => Audience::Client,
+            PeerKind::Internal => Audience::Internal,
+        };
         let group = negotiated.families.contains(&Family::EVPN).then(|| GroupKey {
-            external: negotiated.kind == PeerKind::External,
+            audience,
             four_octet_as: negotiated.four_octet_as,
             length_max: negotiated.send_length_max.into(),
         });
@@ -158,6 +169,8 @@ impl Peer {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sender {
     pub(crate) asn: Asn,
+    /// What marks the routes that we reflect.
+    pub(crate) cluster_id: Ipv4Addr,
     /// Whether we have told all that a restart took from us (RFC 4724 section 4.1).
     pub(crate) may_end_of_rib: bool,
 }
@@ -167,19 +180,24 @@ pub(crate) fn export_to(rib: &Rib, id: DestId, key: GroupKey) -> Export {
     let Some(best) = rib.table.get(id).and_then(|d| d.best()) else { return Export::Withdraw };
     let Some(attributes) = rib.store.get(best.attributes) else { return Export::Withdraw };
     let well_known = |c| attributes.has_community(c);
-    if well_known(Community::NO_ADVERTISE) || (key.external && no_export(attributes)) {
+    let external = key.audience == Audience::External;
+    if well_known(Community::NO_ADVERTISE) || (external && no_export(attributes)) {
         return Export::Withdraw;
     }
-    // RFC 4456 section 6: without reflection, what an internal neighbour told stays with us.
-    let internal = best.peer != PeerIdx::LOCAL
-        && rib
-            .table
-            .peer(best.peer)
-            .is_some_and(|info| info.source == evpn_rib::decision::Source::Internal);
-    if internal && !key.external {
-        return Export::Withdraw;
+    let reflects =
+        |info: &PeerInfo| info.route_reflector_client || key.audience != Audience::Internal;
+    // RFC 4456 section 6: a client's routes go to everybody, those of others to clients; without
+    // clients what an internal neighbour told stays with us.
+    match reflected(rib, best, key) {
+        Some(info) if !reflects(info) => Export::Withdraw,
+        _ => Export::Announce(best.peer),
     }
-    Export::Announce(best.peer)
+}
+
+/// The internal neighbour whose path is told to internal neighbours of this group.
+fn reflected<'a>(rib: &'a Rib, path: &Path, key: GroupKey) -> Option<&'a PeerInfo> {
+    let info = rib.table.peer(path.peer)?;
+    (info.source == Source::Internal && key.audience != Audience::External).then_some(info)
 }
 
 fn no_export(attributes: &PathAttributes) -> bool {
@@ -187,16 +205,27 @@ fn no_export(attributes: &PathAttributes) -> bool {
         || attributes.has_community(Community::NO_EXPORT_SUBCONFED)
 }
 
-/// The attributes as they leave toward a group.
-pub(crate) fn outgoing(attributes: &PathAttributes, key: GroupKey, asn: Asn) -> PathAttributes {
+/// The attributes as they leave toward a group. `originator` is the router id of the internal
+/// neighbour whose route is reflected.
+pub(crate) fn outgoing(
+    attributes: &PathAttributes,
+    key: GroupKey,
+    sender: &Sender,
+    originator: Option<Ipv4Addr>,
+) -> PathAttributes {
     let mut out = attributes.clone();
-    if !key.external {
+    if key.audience != Audience::External {
         // RFC 4271 section 5.1.5: always present toward internal neighbours.
         out.local_pref = Some(attributes.local_pref.unwrap_or(LOCAL_PREF_DEFAULT));
+        if let Some(router_id) = originator {
+            // RFC 4456 section 8: who brought it into the AS, once, and by whom it came.
+            out.originator_id.get_or_insert(router_id);
+            out.cluster_list.insert(0, sender.cluster_id);
+        }
         return out;
     }
     let originated = attributes.as_path.segments.is_empty();
-    out.as_path = attributes.as_path.prepended(asn);
+    out.as_path = attributes.as_path.prepended(sender.asn);
     out.local_pref = None;
     out.originator_id = None;
     out.cluster_list.clear();
@@ -235,15 +264,12 @@ fn next_octets(
     let batch = group.updates.next_batch(peer, BATCH_MAX);
     let mut out = BytesMut::new();
     put_withdrawals(rib, &batch.withdraw, key, &mut out);
-    let mut by_attributes: Vec<(AttrId, DestId)> = batch
-        .announce
-        .iter()
-        .filter_map(|id| Some((rib.table.get(*id)?.best()?.attributes, *id)))
-        .collect();
+    let mut by_attributes: Vec<Told> =
+        batch.announce.iter().filter_map(|id| told(rib, *id, key)).collect();
     // Stable: within one set of attributes the order of change stays.
-    by_attributes.sort_by_key(|(attributes, _)| *attributes);
+    by_attributes.sort_by_key(Told::set);
     let mut untold = Vec::new();
-    for set in by_attributes.chunk_by(|a, b| a.0 == b.0) {
+    for set in by_attributes.chunk_by(|a, b| a.set() == b.set()) {
         untold.extend(put_announcements(rib, set, key, sender, &mut out));
     }
     let ids: Vec<DestId> = untold.iter().map(|(id, _)| *id).collect();
@@ -271,6 +297,26 @@ fn next_octets(
     Some((encoded, text))
 }
 
+/// A route to be told: what leaves alike has the same attributes and the same originator.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    attributes: AttrId,
+    originator: Option<Ipv4Addr>,
+    id: DestId,
+}
+
+impl Told {
+    const fn set(&self) -> (AttrId, Option<Ipv4Addr>) {
+        (self.attributes, self.originator)
+    }
+}
+
+fn told(rib: &Rib, id: DestId, key: GroupKey) -> Option<Told> {
+    let best = rib.table.get(id)?.best()?;
+    let originator = reflected(rib, best, key).map(|info| info.router_id);
+    Some(Told { attributes: best.attributes, originator, id })
+}
+
 fn routes(count: usize) -> String {
     if count == 1 { "1 route".to_owned() } else { format!("{count} routes") }
 }
@@ -289,23 +335,23 @@ fn put_withdrawals(rib: &Rib, ids: &[DestId], key: GroupKey, out: &mut BytesMut)
 /// announced.
 fn put_announcements(
     rib: &Rib,
-    set: &[(AttrId, DestId)],
+    set: &[Told],
     key: GroupKey,
     sender: &Sender,
     out: &mut BytesMut,
 ) -> Vec<(DestId, EncodeError)> {
-    let attributes = set.first().and_then(|(id, _)| rib.store.get(*id));
-    let Some(attributes) = attributes else { return Vec::new() };
-    let outgoing = outgoing(attributes, key, sender.asn);
+    let Some(first) = set.first() else { return Vec::new() };
+    let Some(attributes) = rib.store.get(first.attributes) else { return Vec::new() };
+    let outgoing = outgoing(attributes, key, sender, first.originator);
     let octets = match encode_attributes(&outgoing, key.as_width()) {
         Ok(octets) => octets,
-        Err(error) => return set.iter().map(|(_, id)| (*id, error)).collect(),
+        Err(error) => return set.iter().map(|told| (told.id, error)).collect(),
     };
     let routes: Vec<(DestId, EvpnRoute)> = set
         .iter()
-        .filter_map(|(_, id)| {
-            let dest = rib.table.get(*id)?;
-            Some((*id, rib.table.route(dest, dest.best()?)))
+        .filter_map(|told| {
+            let dest = rib.table.get(told.id)?;
+            Some((told.id, rib.table.route(dest, dest.best()?)))
         })
         .collect();
     let next_hop = outgoing.next_hop;

@@ -41,7 +41,7 @@ impl Engine {
         }
         if changed {
             self.reimport();
-            self.originate_prefixes(now);
+            self.choose_own_addresses(now);
         }
     }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// Neighbours for which this is equal are told the same octets.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct GroupKey {
-    pub(crate) external: bool,
+    pub(crate) audience: Audience,
     pub(crate) four_octet_as: bool,
     pub(crate) length_max: usize,
 }
@@ -26,6 +26,17 @@ impl GroupKey {
     pub(crate) const fn as_width(self) -> AsWidth {
         if self.four_octet_as { AsWidth::Four } else { AsWidth::Two }
     }
+}
+
+/// Who a group's neighbours are to us.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Audience {
+    /// In another AS.
+    External,
+    /// Internal, and a client of ours: it is told what other internal neighbours say (RFC 4456).
+    Client,
+    /// Internal, and told what our clients say.
+    Internal,
 }
 
 /// A group with the octets that it was last given, for those who stand at the same place.

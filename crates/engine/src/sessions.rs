@@ -99,7 +99,9 @@ impl Engine {
             PeerKind::Internal => Source::Internal,
             PeerKind::External => Source::External,
         };
-        let info = PeerInfo { source, router_id: negotiated.received.router_id, address };
+        let router_id = negotiated.received.router_id;
+        let route_reflector_client = self.peer(index).is_some_and(Peer::is_client);
+        let info = PeerInfo { source, router_id, address, route_reflector_client };
         self.rib.table.set_peer(index, info);
         if !negotiated.retains(Family::EVPN) {
             // RFC 4724 section 4.2: forwarding was not preserved, so what was kept is void.
@@ -381,6 +383,9 @@ impl Engine {
         } else {
             peer.session.reconfigure(now.time, wanted.session.clone())
         };
+        // A client is in another group of neighbours, and its routes go elsewhere.
+        let client = wanted.route_reflector_client != peer.settings.route_reflector_client;
+        let change = if client { Change::ResetNeeded } else { change };
         let shutdown = wanted.shutdown;
         peer.settings = wanted;
         match (was_shutdown, shutdown, change) {
@@ -427,6 +432,8 @@ fn reject(settings: &Settings, links: &[Link], attributes: &PathAttributes) -> O
         Some(Reject::AsLoop)
     } else if attributes.originator_id == Some(settings.router_id) {
         Some(Reject::OriginatorLoop)
+    } else if attributes.cluster_list.contains(&settings.cluster_id) {
+        Some(Reject::ClusterLoop)
     } else if ours(attributes.next_hop) {
         Some(Reject::OwnNextHop)
     } else {

@@ -17,6 +17,8 @@ pub struct Settings {
     pub asn: Asn,
     /// Our BGP identifier; the route distinguishers begin with it.
     pub router_id: Ipv4Addr,
+    /// What we add to the CLUSTER_LIST of reflected routes (RFC 4456 section 7).
+    pub cluster_id: Ipv4Addr,
     /// The VTEP address, where a VXLAN device does not say one.
     pub vtep: Option<IpAddr>,
     /// Neighbours, in the operator's order.
@@ -51,6 +53,8 @@ pub struct NeighborSettings {
     pub shutdown: bool,
     /// Farther away than one link: the state of an interface says nothing of it.
     pub multihop: bool,
+    /// An internal neighbour whose routes are reflected to all others, and theirs to it.
+    pub route_reflector_client: bool,
 }
 
 /// Whether every VNI of the kernel is served.
@@ -118,6 +122,9 @@ pub struct VrfSettings {
     pub prefixes: Vec<AnnouncedPrefix>,
     /// Whether connected prefixes are announced too.
     pub redistribute_connected: bool,
+    /// Whether, with energy, an address of the switch itself is announced too, which no level
+    /// touches.
+    pub advertise_own_address: bool,
     /// `drain-time` of connected prefixes, and four times the idle time of received ones.
     pub drain_time: Duration,
     /// Its route distinguisher; automatic if none.

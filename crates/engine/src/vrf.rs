@@ -3,16 +3,18 @@
 use crate::evi::{base_attributes, export_targets};
 use crate::fabric::Devices;
 use crate::fib::{Fib, Ids};
+use crate::own_address::own_addresses;
 use crate::rib::Rib;
 use crate::settings::{Settings, Targets, VrfSettings};
 use crate::underlay::{UNDERLAY_TABLE, Underlay};
+use evpn_dataplane::facts::Link;
 use evpn_dataplane::object::{Change, IfIndex};
 use evpn_energy::Lever;
 use evpn_proto::bgp::attributes::{Community, ExtCommunity, PathAttributes};
 use evpn_proto::types::{EthernetTag, EvpnRoute, Label, Rd, RouteKey, RouteTarget, Time};
 use evpn_rib::ip_vrf::{Hops, IpVrf};
 use ipnet::IpNet;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +38,8 @@ pub(crate) struct Vrf {
     pub(crate) export: Vec<RouteTarget>,
     pub(crate) table: IpVrf,
     pub(crate) fib: Fib,
+    /// Addresses of the switch itself to announce, untouched by any level.
+    pub(crate) own: BTreeSet<IpNet>,
     /// Prefixes that we announce, each with what it says.
     pub(crate) announced: BTreeMap<IpNet, Option<Advertised>>,
     /// Received prefixes that are not programmed because they would capture this address.
@@ -52,6 +56,7 @@ impl Vrf {
             export: export_targets(settings, &vrf.export, vrf.l3vni),
             table: IpVrf::default(),
             fib,
+            own: BTreeSet::new(),
             announced: BTreeMap::new(),
             captures: BTreeMap::new(),
             devices,
@@ -74,6 +79,39 @@ impl Vrf {
         connected.chain(named).collect()
     }
 
+    /// Chooses the switch's own addresses anew: devices, connected prefixes or settings may be
+    /// others.
+    pub(crate) fn choose_own(
+        &mut self,
+        settings: &Settings,
+        links: &[Link],
+        connected: &[(IfIndex, IpNet)],
+    ) {
+        self.own = if self.settings.advertise_own_address {
+            let announces = self.wanted(connected).into_keys().collect();
+            own_addresses(settings, links, self.devices.bridge, &announces)
+        } else {
+            BTreeSet::new()
+        };
+    }
+
+    /// What to announce, each with what it says: the prefixes and, where these have levers, the
+    /// addresses that have none.
+    fn says(
+        &self,
+        connected: &[(IfIndex, IpNet)],
+        advertised: impl Fn(Duration) -> Option<Advertised>,
+    ) -> BTreeMap<IpNet, Option<Advertised>> {
+        let prefixes = self.wanted(connected).into_iter().map(|(p, d)| (p, advertised(d)));
+        let mut says: BTreeMap<IpNet, Option<Advertised>> = prefixes.collect();
+        if says.values().any(Option::is_some) {
+            for address in &self.own {
+                says.entry(*address).or_default();
+            }
+        }
+        says
+    }
+
     /// Announces what is to be announced and ends the rest. `advertised` says what the energy does
     /// to a prefix with a `drain-time`.
     pub(crate) fn originate(
@@ -83,15 +121,14 @@ impl Vrf {
         connected: &[(IfIndex, IpNet)],
         advertised: impl Fn(Duration) -> Option<Advertised>,
     ) {
-        let wanted = self.wanted(connected);
+        let wanted = self.says(connected, advertised);
         let gone: Vec<IpNet> =
             self.announced.keys().filter(|p| !wanted.contains_key(*p)).copied().collect();
         for prefix in gone {
             self.announced.remove(&prefix);
             rib.end(&self.key(prefix));
         }
-        for (prefix, drain_time) in wanted {
-            let says = advertised(drain_time);
+        for (prefix, says) in wanted {
             if self.announced.get(&prefix) == Some(&says) {
                 continue;
             }

@@ -246,7 +246,7 @@ fn why_tells_the_shares_of_a_prefix_and_what_energy_does_to_it() {
     assert_eq!(inside.verdict, "packets to 198.51.2.0/24 in VRF red go to VTEP 10.0.0.2");
     let unknown = net.view(2).why_prefix(prefix("192.0.2.1/32"), None);
     assert!(!unknown.reachable);
-    assert_eq!(unknown.verdict, "no route for it: 3 prefixes from others in VRF red");
+    assert_eq!(unknown.verdict, "no route for it: 5 prefixes from others in VRF red");
 }
 
 #[test]

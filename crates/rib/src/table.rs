@@ -26,6 +26,8 @@ pub enum Reject {
     AsLoop,
     /// RFC 4456 section 8: its ORIGINATOR_ID is our router id.
     OriginatorLoop,
+    /// RFC 4456 section 8: our cluster id is in its CLUSTER_LIST.
+    ClusterLoop,
     /// RFC 4271 section 5.1.3: its next hop is one of our addresses.
     OwnNextHop,
     /// RFC 7432 section 7.2: a multicast or all-zero MAC address is no host.
@@ -38,6 +40,7 @@ impl Reject {
         match self {
             Self::AsLoop => "our own AS is in its AS_PATH",
             Self::OriginatorLoop => "its ORIGINATOR_ID is our router id",
+            Self::ClusterLoop => "our cluster id is in its CLUSTER_LIST",
             Self::OwnNextHop => "its next hop is our own address",
             Self::NotAHost => "its MAC address cannot belong to a host",
         }
@@ -124,6 +127,8 @@ pub struct PeerInfo {
     pub router_id: Ipv4Addr,
     /// The neighbour's address.
     pub address: IpAddr,
+    /// Whether we reflect its routes to every internal neighbour (RFC 4456).
+    pub route_reflector_client: bool,
 }
 
 /// How many paths a neighbour has in the table.
@@ -459,8 +464,12 @@ mod tests {
         let mut table = Table::default();
         for n in 1..=2u8 {
             let address = Ipv4Addr::new(10, 0, 0, n);
-            let info =
-                PeerInfo { source: Source::Internal, router_id: address, address: address.into() };
+            let info = PeerInfo {
+                source: Source::Internal,
+                router_id: address,
+                address: address.into(),
+                route_reflector_client: false,
+            };
             table.set_peer(PeerIdx(n.into()), info);
         }
         Rib { table, store: AttrStore::default() }

@@ -59,14 +59,18 @@ impl Truth<'_> {
             }
         }
         let ways = self.ways(leaf);
-        for other in ways.keys() {
+        let every = self.every_way(leaf);
+        for other in every.keys() {
             expected.router(*other);
         }
         let mut found = expected.compare(tables);
         for prefix in site::anycast() {
             found.extend(compare_route(tables, &prefix, &ways));
         }
-        found.extend(leftovers(tables, &ways));
+        for address in site::own_addresses() {
+            found.extend(compare_route(tables, &address, &every));
+        }
+        found.extend(leftovers(tables, &every));
         found
     }
 
@@ -78,6 +82,12 @@ impl Truth<'_> {
         let any_better = levels.iter().any(|(_, level)| *level != Level::Drained);
         let used = levels.into_iter().filter(|(_, l)| !any_better || *l != Level::Drained);
         used.map(|(other, level)| (other, bandwidth(other, level))).collect()
+    }
+
+    /// All leaves that announce something: no level touches the addresses that they have themselves.
+    fn every_way(&self, leaf: NodeId) -> BTreeMap<NodeId, f64> {
+        let announcers = self.remotes(leaf).filter(|other| self.announcers.contains(other));
+        announcers.map(|other| (other, 1.0)).collect()
     }
 
     /// The level that a charge calls for, far from every threshold and after all dwells.
@@ -224,7 +234,8 @@ fn compare_route(tables: &Tables, prefix: &IpNet, ways: &BTreeMap<NodeId, f64>) 
 /// Routes and nexthops that nothing speaks for.
 fn leftovers(tables: &Tables, ways: &BTreeMap<NodeId, f64>) -> Vec<String> {
     let mut found = Vec::new();
-    for other in tables.routes.iter().filter(|r| !site::anycast().contains(&r.key.prefix)) {
+    let known = [site::anycast(), site::own_addresses()].concat();
+    for other in tables.routes.iter().filter(|r| !known.contains(&r.key.prefix)) {
         found.push(format!("route {other:?} is stale"));
     }
     let gateways: BTreeSet<IpAddr> = site::anycast()

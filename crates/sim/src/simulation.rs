@@ -398,7 +398,7 @@ impl Simulation {
             }
             Deletion::Flood(key) => at_vtep(key.vtep).is_some_and(vouches),
             Deletion::Route(prefix) => {
-                site::anycast().contains(&prefix)
+                [site::anycast(), site::own_addresses()].concat().contains(&prefix)
                     && self.scenario.announcers.iter().copied().any(vouches)
             }
         }

@@ -70,6 +70,12 @@ pub(crate) fn anycast() -> [IpNet; 2] {
     ]
 }
 
+/// What the leaves that announce these also say of themselves, at every level alike: the gateway of
+/// their first domain, an address that they share.
+pub(crate) fn own_addresses() -> [IpNet; 2] {
+    host_ips(DOMAINS[0], 0).map(IpNet::from)
+}
+
 /// Where a prefix's traffic goes to reach a VTEP: for IPv6 its mapped form.
 pub(crate) fn gateway(prefix: &IpNet, vtep: IpAddr) -> IpAddr {
     match (prefix, vtep) {
@@ -192,13 +198,20 @@ pub(crate) fn settings(scenario: &Scenario, node: NodeId, birth: Birth) -> Setti
             }),
             ..SessionConfig::new(local, peer_as, router_id)
         };
-        NeighborSettings { address: address(other), session, shutdown: false, multihop: false }
+        NeighborSettings {
+            address: address(other),
+            session,
+            shutdown: false,
+            multihop: false,
+            route_reflector_client: false,
+        }
     };
     let leaf = is_leaf(scenario, node);
     let announcer = scenario.announcers.contains(&node);
     Settings {
         asn: local,
         router_id,
+        cluster_id: router_id,
         vtep: leaf.then(|| vtep(node)),
         neighbors: neighbours(scenario, node).into_iter().map(neighbour).collect(),
         all_vnis: AllVnis::Served,
@@ -226,6 +239,7 @@ fn vrf(announces: bool) -> Option<VrfSettings> {
         table: TABLE,
         prefixes: if announces { anycast().map(announced).to_vec() } else { Vec::new() },
         redistribute_connected: false,
+        advertise_own_address: true,
         drain_time: DRAIN_TIME,
         rd: None,
         import: Targets::default(),

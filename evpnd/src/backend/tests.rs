@@ -152,16 +152,16 @@ fn status(error: &ApiError) -> String {
 async fn a_session_that_stands_is_shown_with_its_counts() {
     let daemon = Daemon::two();
     let summary = daemon.backend.summary().await.unwrap();
-    assert_eq!((summary.total_peers, summary.failed_peers, summary.rib_count), (1, 0, 10));
+    assert_eq!((summary.total_peers, summary.failed_peers, summary.rib_count), (1, 0, 12));
     let line = &summary.peers[&underlay(2)];
     assert_eq!(line.state, SessionState::Established);
-    assert_eq!((line.remote_as, line.pfx_rcd, line.pfx_snt), (Some(65002), 5, 5));
+    assert_eq!((line.remote_as, line.pfx_rcd, line.pfx_snt), (Some(65002), 6, 6));
     assert!(line.peer_uptime_msec.is_some() && line.last_reset.is_none());
 
     let neighbor = daemon.backend.neighbor(underlay(2)).await.unwrap();
     assert_eq!(neighbor.timers.bgp_timer_hold_time_msecs, 90_000);
     assert!(neighbor.timers.hold_remaining_msecs.is_some_and(|left| left <= 90_000));
-    assert_eq!(neighbor.l2_vpn_evpn.accepted_prefix_counter, 5);
+    assert_eq!(neighbor.l2_vpn_evpn.accepted_prefix_counter, 6);
     let restart = neighbor.graceful_restart_info;
     assert!(restart.advertised && restart.received && restart.notification);
     assert!(restart.end_of_rib_received && restart.end_of_rib_sent);
@@ -224,14 +224,14 @@ async fn routes_come_in_pages_by_the_tokens_that_the_pages_carry() {
     let (mut read, mut after) = (Vec::new(), None);
     loop {
         let found = daemon.backend.routes(RouteFilter::default(), page(3, after)).await.unwrap();
-        assert_eq!(found.total, Some(10));
+        assert_eq!(found.total, Some(12));
         read.extend(found.items);
         after = found.next_cursor;
         if after.is_none() {
             break;
         }
     }
-    assert_eq!(read.len(), 10);
+    assert_eq!(read.len(), 12);
     let route = read.iter().find(|r| r.rd == "10.0.0.2:100" && r.ip == Some(host(2).to_string()));
     let route = route.unwrap();
     assert_eq!(route.prefix, "[2]:[0]:[48]:[02:00:00:00:00:02]:[32]:[192.168.100.2]");
@@ -404,13 +404,13 @@ async fn figures_are_those_of_the_engine_and_the_kernel() {
     let daemon = Daemon::new(two(|_| {}), Kernel { differs, ..Kernel::default() });
     let text = metrics::encode(daemon.backend.metrics().await.unwrap()).unwrap();
     for line in [
-        "evpnd_bgp_rib_routes 10.0",
+        "evpnd_bgp_rib_routes 12.0",
         "evpnd_fdb_drift_entries 4.0",
         "evpnd_fdb_repairs_total 3",
         "evpnd_evpn_macs{vni=\"100\",type=\"remote\"} 1.0",
         "evpnd_energy_level{site=\"barn\"} 0.0",
         "evpnd_bgp_peer_prefixes_received_count{vrf=\"default\",afi=\"l2vpn\",safi=\"evpn\",\
-         local_as=\"65001\",peer=\"10.9.0.2\",peer_as=\"65002\"} 5.0",
+         local_as=\"65001\",peer=\"10.9.0.2\",peer_as=\"65002\"} 6.0",
     ] {
         assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
     }

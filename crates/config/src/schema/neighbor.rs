@@ -39,6 +39,8 @@ pub struct Neighbor {
     pub passive: bool,
     /// Whether the session is held down by the administrator.
     pub shutdown: bool,
+    /// Whether its routes are reflected to every internal neighbor (RFC 4456).
+    pub route_reflector_client: bool,
     /// The TCP port to connect to.
     pub port: u16,
     /// The hold time that we propose, whole seconds, 0 or at least 3 s (RFC 4271 section 4.2).
@@ -122,6 +124,13 @@ const COMMON_KEYS: &[Key] = &[
         effect: Effect::ResetsSession,
     },
     Key {
+        name: "route-reflector-client",
+        kind: "boolean",
+        default: Default::Value("false"),
+        why: "reflecting is what a spine or server does on purpose (RFC 4456); internal only",
+        effect: Effect::ResetsSession,
+    },
+    Key {
         name: "port",
         kind: "integer, 1 to 65535",
         default: Default::Value("179"),
@@ -185,6 +194,7 @@ struct Common {
     multihop: Option<u8>,
     passive: bool,
     shutdown: bool,
+    route_reflector_client: bool,
     port: u16,
     timers: Timers,
 }
@@ -214,6 +224,7 @@ fn read_common(section: &Section<'_>, reading: &mut Reading) -> Common {
         multihop: section.opt(reading, "multihop", parse::integer(1..=255)),
         passive: section.get(reading, "passive", parse::boolean),
         shutdown: section.get(reading, "shutdown", parse::boolean),
+        route_reflector_client: section.get(reading, "route-reflector-client", parse::boolean),
         port: section.get(reading, "port", parse::integer(1..=65_535)),
         timers: read_timers(section, reading),
     }
@@ -320,6 +331,11 @@ fn read_one(
     let (address, asn, hold) = (address?, common.asn?, common.timers.hold?);
     check_addresses(section, reading, router, address, common.update_source);
     let keepalive = resolve_keepalive(section, reading, hold, common.timers.keepalive);
+    if common.route_reflector_client && !asn.is_internal(router.asn) {
+        let message = format!("neighbor {address} is external and cannot be a client");
+        let help = "remove it: routes of other ASes are passed on anyway, with or without it";
+        section.refuse(reading, "route-reflector-client", message, help.into());
+    }
     let multihop = common.multihop.unwrap_or_else(|| {
         let (ttl, why) = match asn.is_internal(router.asn) {
             true => (u8::MAX, "an internal neighbor"),
@@ -337,6 +353,7 @@ fn read_one(
         multihop,
         passive: common.passive,
         shutdown: common.shutdown,
+        route_reflector_client: common.route_reflector_client,
         port: common.port,
         hold,
         keepalive,

@@ -22,6 +22,9 @@ pub struct Router {
     /// The BGP identifier; none: derived at start (RFC 6286).
     #[serde(serialize_with = "as_optional_text")]
     pub id: Option<Ipv4Addr>,
+    /// What marks the routes that we reflect (RFC 4456 section 7); none: the BGP identifier.
+    #[serde(serialize_with = "as_optional_text")]
+    pub cluster_id: Option<Ipv4Addr>,
     /// The address of our VXLAN tunnels, the next hop of what we advertise; none: derived.
     #[serde(serialize_with = "as_optional_text")]
     pub vtep: Option<IpAddr>,
@@ -63,6 +66,13 @@ pub(crate) static ROUTER: SectionDoc = SectionDoc {
             kind: "IPv4 address",
             default: Default::Derived("the VTEP if it is IPv4, else the lowest IPv4 address"),
             why: "the BGP identifier, unique in the AS; the VTEP is unique already",
+            effect: Effect::Restart,
+        },
+        Key {
+            name: "cluster-id",
+            kind: "IPv4 address",
+            default: Default::Derived("id"),
+            why: "marks reflected routes (RFC 4456); reflectors of the same clients may share one",
             effect: Effect::Restart,
         },
         Key {
@@ -123,6 +133,7 @@ pub(crate) fn read(root: &Section<'_>, reading: &mut Reading) -> Router {
     Router {
         asn: section.opt(reading, "as", parse::asn).unwrap_or(Asn(0)),
         id: section.opt(reading, "id", parse::router_id),
+        cluster_id: section.opt(reading, "cluster-id", parse::router_id),
         vtep: section.opt(reading, "vtep", parse::host_address),
         listen: section.get(reading, "listen", parse::list(parse::address)),
         port: section.get(reading, "port", parse::integer(1..=65_535)),

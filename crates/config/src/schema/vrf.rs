@@ -41,6 +41,8 @@ pub struct Vrf {
     pub export: Vec<RtChoice>,
     /// What of the kernel's table is advertised beside `prefixes`.
     pub redistribute: Vec<Redistribute>,
+    /// Whether an address of the switch is advertised beside its prefixes, at every level alike.
+    pub advertise_own_address: bool,
     /// The drain time of what is redistributed or received.
     #[serde(serialize_with = "as_text")]
     pub drain_time: DrainTime,
@@ -100,6 +102,13 @@ pub(crate) static VRF: SectionDoc = SectionDoc {
                 kind: "list of \"connected\"",
                 default: Default::Value("[]"),
                 why: "nothing is advertised that was not asked for",
+                effect: Effect::Live,
+            },
+            Key {
+                name: "advertise-own-address",
+                kind: "boolean",
+                default: Default::Value("true"),
+                why: "a route that no level changes: FRR 8.4 loses a site whose every route changes",
                 effect: Effect::Live,
             },
         ],
@@ -175,6 +184,7 @@ fn read_one(
         import: section.get(reading, "import", parse::list(parse::route_target)),
         export: section.get(reading, "export", parse::list(parse::route_target)),
         redistribute: section.get(reading, "redistribute", parse::list(redistribute)),
+        advertise_own_address: section.get(reading, "advertise-own-address", parse::boolean),
         drain_time: section.get(reading, "drain-time", parse::drain_time),
         prefixes: read_prefixes(section, energy, reading),
     };

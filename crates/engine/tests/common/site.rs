@@ -75,11 +75,18 @@ pub(crate) fn settings(n: u8, peers: &[u8], ases: Ases) -> Settings {
             restarting: false,
             preserved: vec![Family::EVPN],
         });
-        NeighborSettings { address: underlay(*peer), session, shutdown: false, multihop: false }
+        NeighborSettings {
+            address: underlay(*peer),
+            session,
+            shutdown: false,
+            multihop: false,
+            route_reflector_client: false,
+        }
     };
     Settings {
         asn: asn(n),
         router_id,
+        cluster_id: router_id,
         vtep: None,
         neighbors: peers.iter().map(neighbor).collect(),
         all_vnis: AllVnis::Served,
@@ -104,6 +111,7 @@ fn vrf(n: u8) -> VrfSettings {
         table: TABLE,
         prefixes: vec![announced(own), announced(service())],
         redistribute_connected: false,
+        advertise_own_address: true,
         drain_time,
         rd: None,
         import: Targets::default(),

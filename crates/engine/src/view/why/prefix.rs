@@ -148,7 +148,11 @@ impl View<'_> {
     fn own(&self, vrf: &Vrf, prefix: IpNet, here: Option<&str>) -> Option<Candidate> {
         vrf.announced.get(&prefix)?;
         let named = vrf.settings.prefixes.iter().any(|p| p.prefix == prefix);
-        let origin = if named { "the configuration names it" } else { "it is connected" };
+        let origin = match named {
+            true => "the configuration names it",
+            false if vrf.own.contains(&prefix) => "it is the switch's own, and no level changes it",
+            false => "it is connected",
+        };
         let (fate, reason) = match here {
             Some(device) => {
                 (Fate::Best, format!("it is here, on {device}, which the kernel prefers"))
