@@ -19,8 +19,8 @@ use crate::backend::{Dataplane, DataplaneReport, Pending};
 use crate::clock::Clock;
 use crate::engine_io::EngineHandle;
 use crate::peer_io::lock;
-use evpn_dataplane::facts::{KernelEvent, LinkKind};
-use evpn_dataplane::object::{Change, Command, Mode};
+use evpn_dataplane::facts::KernelEvent;
+use evpn_dataplane::object::{Change, Command, IfIndex, Mode};
 use evpn_dataplane::op::{Failure, Op};
 use evpn_dataplane::reconciler::{Reconciler, Settings as ReconcilerSettings};
 use evpn_netlink::others::{self, Writes};
@@ -111,6 +111,7 @@ struct Mail {
     /// How long the list was after it was last tidied.
     tidied: usize,
     commands: Vec<Command>,
+    serve: Option<Vec<IfIndex>>,
     mode: Option<Mode>,
     audit_interval: Option<Duration>,
     questions: Vec<Question>,
@@ -153,6 +154,11 @@ impl Handle {
     /// To be done once.
     pub(crate) fn command(&self, command: Command) {
         self.post(|mail| mail.commands.push(command));
+    }
+
+    /// These VXLAN devices are ours, from now on.
+    pub(crate) fn serve(&self, devices: Vec<IfIndex>) {
+        self.post(|mail| mail.serve = Some(devices));
     }
 
     /// How far reconciling may go.
@@ -352,6 +358,10 @@ impl Thread {
         for command in mail.commands {
             self.reconciler.command(command);
         }
+        if let Some(devices) = mail.serve {
+            self.reconciler.manage(&devices);
+            self.listen_to_hosts();
+        }
         if let Some(mode) = mail.mode.filter(|_| self.settings.write == Writing::Program) {
             if mode >= Mode::Sweep {
                 self.look_for_others();
@@ -438,25 +448,20 @@ impl Thread {
             return true;
         }
         let (number, events) = self.reconciler.take_news(NEWS_MAX);
-        self.manage_devices(&events);
+        if events.iter().any(|event| matches!(event, KernelEvent::Links(_))) {
+            self.listen_to_hosts();
+        }
         self.engine.kernel(number, events)
     }
 
-    /// VXLAN devices with a VNI are what the configuration can give us; hosts are behind the other
-    /// ports of their bridges.
-    fn manage_devices(&mut self, events: &[KernelEvent]) {
-        for event in events {
-            let KernelEvent::Links(links) = event else { continue };
-            let ours = |kind: &LinkKind| matches!(kind, LinkKind::Vxlan(v) if v.vni.is_some());
-            let devices: Vec<_> = links.iter().filter(|l| ours(&l.kind)).map(|l| l.index).collect();
-            self.reconciler.manage(&devices);
-            let heard = self.snooper.listen_on(&self.reconciler.access_ports());
-            let deaf = heard.err().map(|error| error.to_string());
-            if let Some(reason) = deaf.as_ref().filter(|_| deaf != self.deaf) {
-                tracing::warn!("{reason}");
-            }
-            self.deaf = deaf;
+    /// Hosts are behind the access ports of the bridges that we serve.
+    fn listen_to_hosts(&mut self) {
+        let heard = self.snooper.listen_on(&self.reconciler.access_ports());
+        let deaf = heard.err().map(|error| error.to_string());
+        if let Some(reason) = deaf.as_ref().filter(|_| deaf != self.deaf) {
+            tracing::warn!("{reason}");
         }
+        self.deaf = deaf;
     }
 
     fn write(&mut self) {

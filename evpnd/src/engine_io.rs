@@ -218,6 +218,7 @@ impl Thread {
             match output {
                 Output::Dataplane(changes) => self.parts.dataplane.changes(self.heard, changes),
                 Output::Command(command) => self.parts.dataplane.command(command),
+                Output::Serve(devices) => self.parts.dataplane.serve(devices),
                 Output::Mode(mode) => self.parts.dataplane.mode(mode),
                 Output::Persist(record) => self.parts.disk.persist(&record),
                 Output::Event(event) => log(&event),

@@ -51,17 +51,24 @@ impl Heard {
 }
 
 impl Reconciler {
-    /// The ports that hosts are heard on: of bridges with a VXLAN port, those that are none. By
-    /// ascending index.
+    /// The ports that hosts are heard on: of bridges with a VXLAN port of ours, those that are no
+    /// VXLAN ports. By ascending index.
     pub fn access_ports(&self) -> Vec<IfIndex> {
         let links = self.tracker.links.keys().copied();
-        links.filter(|port| self.tracker.access_bridge(*port).is_some()).collect()
+        links.filter(|port| self.access_bridge(*port).is_some()).collect()
+    }
+
+    /// The bridge that hosts behind a port are heard for.
+    fn access_bridge(&self, port: IfIndex) -> Option<IfIndex> {
+        let bridge = self.tracker.bridge_of(port).filter(|_| !self.tracker.is_vxlan(port))?;
+        let vxlans = self.tracker.vxlans_of(bridge);
+        vxlans.iter().any(|vxlan| self.managed.contains(vxlan)).then_some(bridge)
     }
 
     /// A host said on a port which address it has.
     pub fn heard(&mut self, port: IfIndex, binding: Binding) {
         let Binding { address, mac } = binding;
-        let Some(bridge) = self.tracker.access_bridge(port) else { return };
+        let Some(bridge) = self.access_bridge(port) else { return };
         if !mac.is_host() || !self.tracker.may_live_on(bridge, address) {
             return;
         }
@@ -119,12 +126,6 @@ impl Reconciler {
 }
 
 impl Tracker {
-    /// The bridge that hosts behind a port are heard for.
-    fn access_bridge(&self, port: IfIndex) -> Option<IfIndex> {
-        let bridge = self.bridge_of(port).filter(|_| !self.is_vxlan(port))?;
-        (!self.vxlans_of(bridge).is_empty()).then_some(bridge)
-    }
-
     /// Whether a host with this address may be behind a bridge: what a bridge with addresses of a
     /// family leads to are its connected prefixes and nothing else.
     fn may_live_on(&self, bridge: IfIndex, address: IpAddr) -> bool {

@@ -25,6 +25,17 @@ pub struct Fabric {
     pub vrfs: Vec<Evi>,
 }
 
+impl Fabric {
+    /// The VXLAN devices of the VNIs that are up, by ascending index.
+    pub fn vxlans(&self) -> Vec<IfIndex> {
+        let every = self.evis.values().chain(&self.vrfs);
+        let mut devices: Vec<_> =
+            every.filter_map(|evi| Some(evi.state.as_ref().ok()?.vxlan)).collect();
+        devices.sort_unstable();
+        devices
+    }
+}
+
 /// A VNI with its devices: up, or down with a reason.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Evi {

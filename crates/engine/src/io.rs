@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use evpn_dataplane::facts::KernelEvent;
-use evpn_dataplane::object::{Change, Command, Mode};
+use evpn_dataplane::object::{Change, Command, IfIndex, Mode};
 use evpn_energy::{FeedError, Level, Reading, Snapshot, UnixSeconds};
 use evpn_proto::bgp::message::{Message, Notification};
 use evpn_proto::bgp::session::{ConnectionId, MessageCounts, StopReason, TransportError};
@@ -186,6 +186,9 @@ pub enum Output {
     Dataplane(Vec<Change>),
     /// The kernel is to do this once.
     Command(Command),
+    /// The VXLAN devices of the VNIs that are up, by ascending index, whole after any change: there
+    /// evpnd's marks are its own, and hosts behind the other ports of their bridges are heard.
+    Serve(Vec<IfIndex>),
     /// How far reconciling may go.
     Mode(Mode),
     /// Write to disk **before** any output that comes after it.

@@ -23,6 +23,10 @@ impl Engine {
         }
         self.tell_fabric(&wanted);
         let before = std::mem::replace(&mut self.fabric, wanted);
+        let served = self.fabric.vxlans();
+        if served != before.vxlans() {
+            self.outputs.push_back(Output::Serve(served));
+        }
         let mut changed = false;
         let vnis: BTreeSet<Vni> =
             before.evis.keys().chain(self.fabric.evis.keys()).copied().collect();

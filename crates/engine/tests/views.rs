@@ -3,6 +3,7 @@
 mod common;
 
 use common::*;
+use evpn_engine::settings::AllVnis;
 use evpn_engine::view::hosts::Place;
 use evpn_engine::view::routes::RouteFilter;
 use evpn_proto::bgp::session::SessionState;
@@ -128,4 +129,13 @@ fn a_filter_takes_exactly_what_it_says() {
     assert_eq!(count(RouteFilter { vni: Some(vni(L3VNI)), ..RouteFilter::default() }), 4);
     let rd = "10.0.0.2:100".parse().unwrap();
     assert_eq!(count(RouteFilter { rd: Some(rd), ..RouteFilter::default() }), 3);
+}
+
+#[test]
+fn only_the_devices_of_served_vnis_are_ours_to_tidy() {
+    let net = Net::mesh(2, Ases::Each, |_| {});
+    let l3_vxlan = links(1)[5].index;
+    assert_eq!(net.leaves[0].served, [VXLAN, l3_vxlan]);
+    let named = Net::mesh(2, Ases::Each, |settings| settings.all_vnis = AllVnis::NamedOnly);
+    assert_eq!(named.leaves[0].served, [l3_vxlan], "VNI 100 is somebody else's");
 }

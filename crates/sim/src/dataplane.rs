@@ -7,7 +7,6 @@
 
 use crate::around::Around;
 use crate::scenario::{Act, Loss};
-use crate::site;
 use crate::witness::Deletion;
 use evpn_dataplane::facts::KernelEvent;
 use evpn_dataplane::object::{Change, Command, IfIndex, Mode};
@@ -40,6 +39,7 @@ const PLANS_MAX: usize = 64;
 pub(crate) enum Wish {
     Changes(Vec<Change>),
     Command(Command),
+    Serve(Vec<IfIndex>),
     Mode(Mode),
 }
 
@@ -64,12 +64,7 @@ pub(crate) struct Dataplane {
 impl Dataplane {
     pub(crate) fn start(around: &mut Around<'_>) -> Self {
         let seed = around.random.next();
-        let mut reconciler = Reconciler::new(reconciler::Settings::default(), seed);
-        if site::is_leaf(around.scenario, around.node) {
-            let domains = site::DOMAINS.into_iter().chain([site::L3]);
-            let devices: Vec<IfIndex> = domains.map(|domain| domain.vxlan).collect();
-            reconciler.manage(&devices);
-        }
+        let reconciler = Reconciler::new(reconciler::Settings::default(), seed);
         Self {
             reconciler,
             wishes: VecDeque::new(),
@@ -154,6 +149,7 @@ impl Dataplane {
                     changes.into_iter().for_each(|change| self.reconciler.want(change, heard));
                 }
                 Wish::Command(command) => self.reconciler.command(command),
+                Wish::Serve(devices) => self.reconciler.manage(&devices),
                 Wish::Mode(mode) => self.reconciler.set_mode(mode),
             }
         }

@@ -306,6 +306,9 @@ impl Process {
                 self.dataplane.wish(around, self.heard, Wish::Mode(Mode::Sweep));
             }
             Output::Mode(mode) => self.dataplane.wish(around, self.heard, Wish::Mode(mode)),
+            Output::Serve(devices) => {
+                self.dataplane.wish(around, self.heard, Wish::Serve(devices));
+            }
             Output::Persist(record) => {
                 around.note(|| format!("persists {record:?}"));
                 around.disk.write(record, around.planted);

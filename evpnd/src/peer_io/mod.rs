@@ -162,6 +162,7 @@ impl ToPeers {
             Output::Close { peer, connection } => self.close((peer, connection)),
             Output::Dataplane(_)
             | Output::Command(_)
+            | Output::Serve(_)
             | Output::Mode(_)
             | Output::Persist(_)
             | Output::Event(_) => {}

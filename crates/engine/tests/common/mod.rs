@@ -11,7 +11,7 @@ pub(crate) use site::*;
 use bytes::Bytes;
 use evpn_dataplane::facts::KernelEvent;
 use evpn_dataplane::object::{
-    Change, FdbEntry, FdbKey, FdbTarget, FloodKey, Mode, Neighbour, NeighbourKey, Nexthop,
+    Change, FdbEntry, FdbKey, FdbTarget, FloodKey, IfIndex, Mode, Neighbour, NeighbourKey, Nexthop,
     NexthopGroup, NexthopId, Route, RouteKey,
 };
 use evpn_energy::UnixSeconds;
@@ -122,6 +122,8 @@ pub(crate) struct Leaf {
     pub(crate) modes: Vec<Mode>,
     /// What had been asked for when it was told to sweep: anything else may have gone since.
     pub(crate) at_sweep: Option<Tables>,
+    /// The VXLAN devices that it may take for its own.
+    pub(crate) served: Vec<IfIndex>,
     /// Octets that it has sent.
     pub(crate) sent: usize,
     /// Objects that it wanted written or deleted.
@@ -159,6 +161,7 @@ impl Net {
                 events: Vec::new(),
                 modes: Vec::new(),
                 at_sweep: None,
+                served: Vec::new(),
                 sent: 0,
                 changes: 0,
                 unplugged: false,
@@ -373,6 +376,7 @@ impl Net {
                 }
             }
             Output::Command(_) => {}
+            Output::Serve(devices) => self.leaves[leaf].served = devices,
             Output::Mode(mode) => {
                 let leaf = &mut self.leaves[leaf];
                 leaf.modes.push(mode);
