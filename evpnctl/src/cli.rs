@@ -67,6 +67,15 @@ pub(crate) enum Command {
         /// error, warn, info, debug, trace, or a filter such as info,evpn_engine=debug.
         level: String,
     },
+    /// Tell what the octets of a BGP message say, in JSON, and what evpnd would do about them.
+    ///
+    /// Needs no evpnd. Whatever the options do not say is taken as agreed on with an external
+    /// neighbor of 4-octet AS numbers: family l2vpn-evpn alone, messages of up to 65535 octets. A
+    /// session may have agreed on something else, and then judges otherwise.
+    ///
+    /// Status 0 if all of it is accepted, 1 for any other action, 2 if HEX is not hexadecimal. -j
+    /// prints the same JSON in one line.
+    Decode(DecodeArgs),
     /// Bring a containerlab topology up in network namespaces, without containers.
     #[command(subcommand)]
     Lab(Lab),
@@ -320,6 +329,39 @@ pub(crate) struct HealthArgs {
     pub(crate) timeout: u64,
 }
 
+/// Octets, and how they came.
+#[derive(Debug, Args)]
+pub(crate) struct DecodeArgs {
+    /// What they are.
+    #[arg(long = "as", value_name = "KIND", value_enum, default_value_t = DecodeKind::Message)]
+    pub(crate) kind: DecodeKind,
+    /// The neighbor has AS numbers of 2 octets, and says the rest in AS4_PATH and AS4_AGGREGATOR.
+    #[arg(long)]
+    pub(crate) two_octet_as: bool,
+    /// A path identifier of 4 octets stands before each route (ADD-PATH, RFC 7911).
+    #[arg(long)]
+    pub(crate) add_path: bool,
+    /// The neighbor is in our AS: LOCAL_PREF, ORIGINATOR_ID, CLUSTER_LIST and confederation
+    /// segments are its to send. Of an external one they are discarded or malformed (RFC 7606).
+    #[arg(long)]
+    pub(crate) ibgp: bool,
+    /// The octets in hexadecimal; spaces, colons, line ends and 0x are skipped. - reads them from
+    /// standard input.
+    #[arg(value_name = "HEX", required = true)]
+    pub(crate) hex: Vec<String>,
+}
+
+/// What octets are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DecodeKind {
+    /// A run of EVPN routes as in MP_REACH_NLRI.
+    Nlri,
+    /// A whole message, from its marker on.
+    Message,
+    /// The body of an UPDATE, without header.
+    Update,
+}
+
 #[derive(Debug, Subcommand)]
 #[command(infer_subcommands = true)]
 pub(crate) enum Lab {
@@ -452,6 +494,9 @@ mod tests {
             "evpnctl lab up t.clab.yml --keep",
             "evpnctl lab exec t.clab.yml host1 ping -c 1 10.0.0.1",
             "evpnctl lab down t",
+            "evpnctl decode ffff",
+            "evpnctl -j decode --as nlri --add-path 0x03 11",
+            "evpnctl decode --as update --two-octet-as --ibgp -",
             "evpnctl demo",
             "evpnctl demo --hold -j",
             "evpnctl demo shell site-a",
@@ -472,6 +517,8 @@ mod tests {
             "evpnctl show bgp l2vpn evpn route --type 7",
             "evpnctl show evpn mac vni 100 200",
             "evpnctl why spine1",
+            "evpnctl decode",
+            "evpnctl decode --as packet 00",
             "evpnctl energy drain",
             "evpnctl energy hold --for 2 --reason x",
             "evpnctl energy auto --reason x",

@@ -5,7 +5,7 @@
 //! remote one call of the API       table   FRR's look within 100 columns
 //! local  without evpnd: config     text    durations, wrapping
 //! lab    topologies                out     where answers and failures go
-//! demo   a site drains before your eyes
+//! demo   a site drains before your eyes                decode  what octets of BGP say
 //! ```
 //!
 //! **The exit status is an answer**: 0 yes, 1 no or a difference, 2 wrong usage or evpnd cannot be
@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod decode;
 mod demo;
 mod lab;
 mod local;
@@ -106,6 +107,7 @@ fn run(cli: Cli) -> Outcome {
     let form = if cli.json { Form::Json } else { Form::Text };
     match cli.command {
         Command::Lab(command) => lab::run(command, form),
+        Command::Decode(args) => decode::run(&args, form),
         Command::Demo(args) => demo::run(args, form),
         Command::Config(cli::Config::Check { path }) => local::check(&path, form),
         Command::Completions { shell } => {

@@ -74,6 +74,7 @@ impl Remote {
             Command::Lab(_)
             | Command::Demo(_)
             | Command::Completions { .. }
+            | Command::Decode(_)
             | Command::Man { .. } => Ok(Exit::Yes),
         }
     }

@@ -17,7 +17,8 @@ use evpn_proto::bgp::wire::{
     encode_notification, encode_open, encode_route_refresh, encode_withdrawals, frame,
 };
 use evpn_proto::types::{
-    Asn, Esi, EthernetTag, EvpnRoute, Label, MacAddr, Rd, RouteKey, RouteType,
+    Asn, Esi, EthernetTag, EvpnRoute, Flow, Label, MacAddr, Membership, MulticastKey, Rd, RouteKey,
+    RouteType,
 };
 use ipnet::IpNet;
 use proptest::collection::{btree_map, vec};
@@ -69,7 +70,7 @@ prop_compose! {
     fn any_esi()(octets in prop_oneof![Just([0; 10]), any::<[u8; 10]>()]) -> Esi { Esi(octets) }
 }
 fn segment_esi() -> impl Strategy<Value = Esi> {
-    any_esi().prop_filter("a segment", |esi| !esi.is_zero() && *esi != Esi([0xff; 10]))
+    any::<[u8; 9]>().prop_map(|[a, b, c, d, e, f, g, h, i]| Esi([3, a, b, c, d, e, f, g, h, i]))
 }
 
 fn any_prefix() -> impl Strategy<Value = (IpNet, Option<IpAddr>)> {
@@ -78,6 +79,57 @@ fn any_prefix() -> impl Strategy<Value = (IpNet, Option<IpAddr>)> {
         let gateway = Some(ip).filter(|ip| has_gateway && !ip.is_unspecified());
         (IpNet::new(ip, bits).unwrap().trunc(), gateway)
     })
+}
+
+fn any_flow() -> impl Strategy<Value = Flow> {
+    let v4 = || any::<[u8; 4]>().prop_map(|o| IpAddr::V4(Ipv4Addr::from(o)));
+    let v6 = || any::<[u8; 16]>().prop_map(|o| IpAddr::V6(Ipv6Addr::from(o)));
+    let pair =
+        prop_oneof![(option::of(v4()), option::of(v4())), (option::of(v6()), option::of(v6()))];
+    (pair, any_ip()).prop_map(|((source, group), originator)| Flow { source, group, originator })
+}
+
+fn any_multicast_key() -> impl Strategy<Value = MulticastKey> {
+    let head = || (any_rd(), any::<u32>().prop_map(EthernetTag));
+    let tagged = || (head(), any_flow());
+    let simple = prop_oneof![
+        tagged().prop_map(|((rd, etag), flow)| MulticastKey::Smet { rd, etag, flow }),
+        (tagged(), segment_esi()).prop_map(|(((rd, etag), flow), esi)| {
+            MulticastKey::JoinSynch { rd, esi, etag, flow }
+        }),
+        (tagged(), segment_esi()).prop_map(|(((rd, etag), flow), esi)| {
+            MulticastKey::LeaveSynch { rd, esi, etag, flow }
+        }),
+        (head(), any::<[u8; 8]>()).prop_map(|((rd, etag), region)| MulticastKey::RegionPmsi {
+            rd,
+            etag,
+            region
+        }),
+        tagged().prop_map(|((rd, etag), flow)| MulticastKey::SelectivePmsi { rd, etag, flow }),
+    ];
+    let leaf = (tagged(), any_ip()).prop_map(|(((rd, etag), flow), originator)| {
+        let RouteKey::Opaque { body, .. } =
+            RouteKey::from(&MulticastKey::SelectivePmsi { rd, etag, flow })
+        else {
+            panic!("a route of multicast is opaque")
+        };
+        let head = [10, u8::try_from(body.len()).unwrap()];
+        MulticastKey::Leaf { route_key: [&head[..], &body[..]].concat().into(), originator }
+    });
+    prop_oneof![5 => simple, 1 => leaf]
+}
+
+fn any_multicast_route() -> impl Strategy<Value = EvpnRoute> {
+    (any_multicast_key(), any::<([u8; 4], u8, u8)>()).prop_map(
+        |(key, (reserved, max_response, flags))| {
+            let key = RouteKey::from(&key);
+            match key.route_type().membership_octets() {
+                0 => EvpnRoute::bare(key),
+                1 => EvpnRoute::with_membership(key, Membership { flags, ..Membership::default() }),
+                _ => EvpnRoute::with_membership(key, Membership { reserved, max_response, flags }),
+            }
+        },
+    )
 }
 
 fn any_route() -> impl Strategy<Value = EvpnRoute> {
@@ -114,7 +166,8 @@ fn any_route() -> impl Strategy<Value = EvpnRoute> {
                 EvpnRoute { key, esi, gateway, label1, label2: None }
             }
         ),
-        (9..=255_u8, vec(any::<u8>(), 0..=255)).prop_map(|(route_type, body)| {
+        any_multicast_route(),
+        (12..=255_u8, vec(any::<u8>(), 0..=255)).prop_map(|(route_type, body)| {
             let body = Bytes::from(body);
             EvpnRoute::bare(RouteKey::Opaque { route_type: RouteType(route_type), body })
         }),
@@ -146,7 +199,7 @@ fn any_pmsi() -> impl Strategy<Value = PmsiTunnel> {
 
 /// Attributes relayed unread; partial, since that is how unrecognised ones go out.
 fn any_unknown() -> impl Strategy<Value = Vec<RawAttribute>> {
-    let unrecognised = btree_map(36..=255_u8, vec(any::<u8>(), 0..300), 0..3);
+    let unrecognised = btree_map(41..=255_u8, vec(any::<u8>(), 0..300), 0..3);
     let aggregator = option::of((1..=u32::MAX, any::<[u8; 4]>()));
     (any::<bool>(), aggregator, unrecognised).prop_map(|(atomic, aggregator, others)| {
         let mut list = Vec::new();

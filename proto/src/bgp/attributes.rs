@@ -3,6 +3,7 @@
 //! **What is not understood is kept as it came: an attribute or community that evpnd does not know
 //! leaves it as it entered.**
 
+use super::message::Family;
 use crate::types::{Asn, Esi, Label, MacAddr, RouteTarget};
 use bytes::Bytes;
 use std::net::{IpAddr, Ipv4Addr};
@@ -329,4 +330,112 @@ pub struct RawAttribute {
     pub code: u8,
     /// Its value.
     pub value: Bytes,
+}
+
+/// A community of RFC 8092: an AS that gives the other two numbers their meaning.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LargeCommunity {
+    /// Global administrator.
+    pub global: u32,
+    /// Local data, part 1.
+    pub local1: u32,
+    /// Local data, part 2.
+    pub local2: u32,
+}
+
+/// An IPv6 address specific extended community (RFC 5701): 20 octets of which the first two say
+/// what it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Ipv6ExtCommunity(pub [u8; 20]);
+
+/// A number that says what it is, and octets.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Tlv {
+    /// Type.
+    pub kind: u8,
+    /// Value.
+    pub value: Bytes,
+}
+
+/// A tunnel of the Tunnel Encapsulation attribute (RFC 9012 section 2).
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Tunnel {
+    /// As in the encapsulation community: 8 is VXLAN.
+    pub tunnel_type: u16,
+    /// What is said of it, in the order sent.
+    pub sub_tlvs: Vec<Tlv>,
+}
+
+/// What an attribute says by itself, before those of its UPDATE are put together: the set of a
+/// route is [`PathAttributes`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AttributeValue {
+    /// RFC 4271 section 5.1.1.
+    Origin(Origin),
+    /// RFC 4271 section 5.1.2.
+    AsPath(AsPath),
+    /// RFC 4271 section 5.1.3; EVPN routes have theirs in [`Self::MpReach`].
+    NextHop(Ipv4Addr),
+    /// RFC 4271 section 5.1.4.
+    Med(u32),
+    /// RFC 4271 section 5.1.5.
+    LocalPref(u32),
+    /// RFC 4271 section 5.1.6.
+    AtomicAggregate,
+    /// RFC 4271 section 5.1.7.
+    Aggregator {
+        /// The AS that aggregated.
+        asn: Asn,
+        /// The router that aggregated.
+        router: Ipv4Addr,
+    },
+    /// RFC 1997.
+    Communities(Vec<Community>),
+    /// RFC 4456 section 8.
+    OriginatorId(Ipv4Addr),
+    /// RFC 4456 section 8.
+    ClusterList(Vec<Ipv4Addr>),
+    /// RFC 4760 section 3.
+    MpReach {
+        /// Of which family.
+        family: Family,
+        /// The next hop's octets as sent, and what they are where that is known.
+        next_hop: Bytes,
+        /// The next hop as addresses: one, or with a link-local one after it (RFC 2545 section 3).
+        addresses: Vec<IpAddr>,
+        /// The routes.
+        nlri: Bytes,
+    },
+    /// RFC 4760 section 4.
+    MpUnreach {
+        /// Of which family.
+        family: Family,
+        /// The routes.
+        nlri: Bytes,
+    },
+    /// RFC 4360.
+    ExtCommunities(Vec<ExtCommunity>),
+    /// RFC 6793 section 3, without segments of a confederation (section 6).
+    As4Path(AsPath),
+    /// RFC 6793 section 3.
+    As4Aggregator {
+        /// The AS that aggregated.
+        asn: Asn,
+        /// The router that aggregated.
+        router: Ipv4Addr,
+    },
+    /// RFC 6514 section 5.
+    Pmsi(PmsiTunnel),
+    /// RFC 9012 section 2.
+    TunnelEncapsulation(Vec<Tunnel>),
+    /// RFC 5701.
+    Ipv6ExtCommunities(Vec<Ipv6ExtCommunity>),
+    /// RFC 7311 section 3: TLVs, of which type 1 is the metric.
+    Aigp(Vec<Tlv>),
+    /// RFC 8092.
+    LargeCommunities(Vec<LargeCommunity>),
+    /// RFC 9234 section 5.
+    OnlyToCustomer(Asn),
+    /// RFC 8669 section 3.
+    PrefixSid(Vec<Tlv>),
 }

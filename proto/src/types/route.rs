@@ -1,6 +1,7 @@
-//! EVPN routes: what names one, and what it carries (RFC 7432 section 7, RFC 9136 section 3).
+//! EVPN routes: what names one, and what it carries (RFC 7432 section 7, RFC 9136 section 3, RFC
+//! 9251 section 9).
 
-use super::{Esi, Label, MacAddr, Rd};
+use super::{Esi, Label, MacAddr, Membership, Rd};
 use bytes::Bytes;
 use ipnet::IpNet;
 use std::fmt;
@@ -25,13 +26,37 @@ impl RouteType {
     pub const ETHERNET_SEGMENT: Self = Self(4);
     /// IP Prefix (RFC 9136 section 3).
     pub const IP_PREFIX: Self = Self(5);
+    /// Selective Multicast Ethernet Tag (RFC 9251 section 9.1).
+    pub const SMET: Self = Self(6);
+    /// Multicast Membership Report Synch (RFC 9251 section 9.2).
+    pub const JOIN_SYNCH: Self = Self(7);
+    /// Multicast Leave Synch (RFC 9251 section 9.3).
+    pub const LEAVE_SYNCH: Self = Self(8);
+    /// Per-Region I-PMSI A-D (RFC 9572 section 3.1).
+    pub const REGION_PMSI: Self = Self(9);
+    /// S-PMSI A-D (RFC 9572 section 3.2).
+    pub const SELECTIVE_PMSI: Self = Self(10);
+    /// Leaf A-D (RFC 9572 section 3.3).
+    pub const LEAF: Self = Self(11);
+
+    /// Octets that follow the key: the flags of types 6 and 7; reserved octets, maximum response
+    /// time and flags of type 8. None elsewhere.
+    pub const fn membership_octets(self) -> usize {
+        match self {
+            Self::SMET | Self::JOIN_SYNCH => 1,
+            Self::LEAVE_SYNCH => 6,
+            _ => 0,
+        }
+    }
 }
 
 /// What names a route, and only that: an update replaces the route of the same key, and a
 /// withdrawal removes it.
 ///
 /// For type 2 the ESI and the labels are not part of it (RFC 7432 section 7.2), for type 5 neither
-/// are the ESI, the gateway and the label, and the prefix is masked (RFC 9136 section 3.1).
+/// are the ESI, the gateway and the label, and the prefix is masked (RFC 9136 section 3.1); for
+/// types 6 to 8 the flags, the maximum response time and what is reserved are not (RFC 9251 section
+/// 9).
 /// The order (type first, then distinguisher) is the one people see.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum RouteKey {
@@ -82,11 +107,13 @@ pub enum RouteKey {
         /// The prefix, masked.
         prefix: IpNet,
     },
-    /// A type that is relayed and not interpreted: the whole body is its name.
+    /// A type that is relayed and not acted upon: types 6 to 11, which [`RouteKey::multicast`]
+    /// reads, and those that this implementation does not know.
     Opaque {
         /// Which.
         route_type: RouteType,
-        /// The body after the type and length octets.
+        /// The body after the type and length octets; of types 6 to 8 without what follows the key
+        /// ([`RouteType::membership_octets`]).
         body: Bytes,
     },
 }
@@ -104,7 +131,7 @@ impl RouteKey {
         }
     }
 
-    /// The route distinguisher; an opaque route's is not read.
+    /// The route distinguisher; an opaque route's is not read (see [`RouteKey::multicast`]).
     pub const fn rd(&self) -> Option<Rd> {
         match self {
             Self::EthernetAd { rd, .. }
@@ -138,9 +165,10 @@ impl fmt::Display for RouteKey {
             Self::IpPrefix { etag, prefix, .. } => {
                 write!(f, "[5]:[{}]:[{}]:[{}]", etag.0, prefix.prefix_len(), prefix.addr())
             }
-            Self::Opaque { route_type, body } => {
-                write!(f, "[{}]:[{} octets]", route_type.0, body.len())
-            }
+            Self::Opaque { route_type, body } => match self.multicast() {
+                Some(key) => key.fmt(f),
+                None => write!(f, "[{}]:[{} octets]", route_type.0, body.len()),
+            },
         }
     }
 }
@@ -154,7 +182,8 @@ pub struct EvpnRoute {
     pub esi: Esi,
     /// The overlay index of a type 5 route (RFC 9136 section 3.2); none where it is all zeros.
     pub gateway: Option<IpAddr>,
-    /// First label: the L2VNI of types 1 and 2, the L3VNI of type 5. Zero in types 3, 4 and opaque.
+    /// First label: the L2VNI of types 1 and 2, the L3VNI of type 5. Zero in types 3, 4 and opaque,
+    /// except that types 6 to 8 keep [their membership](Self::membership) in place of both labels.
     pub label1: Label,
     /// Second label of a type 2 route: the L3VNI (RFC 9135 section 4.1).
     pub label2: Option<Label>,
@@ -170,5 +199,36 @@ impl EvpnRoute {
     /// A single-homed route with one label (types 1, 2 and 5).
     pub const fn labelled(key: RouteKey, label1: Label) -> Self {
         Self { key, esi: Esi::ZERO, gateway: None, label1, label2: None }
+    }
+
+    /// A route of types 6 to 8. What it says beside its key takes the six octets of the labels,
+    /// which it has not, so that a path in the table need not grow for it.
+    pub fn with_membership(key: RouteKey, membership: Membership) -> Self {
+        let Membership { reserved: [a, b, c, d], max_response, flags } = membership;
+        let label1 = Label::from_octets([a, b, c]);
+        let label2 = Some(Label::from_octets([d, max_response, flags]));
+        let label2 = label2.filter(|label| *label != Label::default());
+        Self { label2, ..Self::labelled(key, label1) }
+    }
+
+    /// What a route of types 6 to 8 says beside its key; none of others.
+    pub fn membership(&self) -> Option<Membership> {
+        if self.key.route_type().membership_octets() == 0 {
+            return None;
+        }
+        let [a, b, c] = self.label1.octets();
+        let [d, max_response, flags] = self.label2.unwrap_or_default().octets();
+        Some(Membership { reserved: [a, b, c, d], max_response, flags })
+    }
+
+    /// Its labels in order: those of types 1, 2 and 5.
+    pub fn labels(&self) -> impl Iterator<Item = Label> + use<> {
+        let labelled = !matches!(
+            self.key,
+            RouteKey::Imet { .. } | RouteKey::EthernetSegment { .. } | RouteKey::Opaque { .. }
+        );
+        [Some(self.label1).filter(|_| labelled), self.label2.filter(|_| labelled)]
+            .into_iter()
+            .flatten()
     }
 }

@@ -313,14 +313,13 @@ impl View<'_> {
         let rib = &self.engine.rib;
         let info = rib.table.peer(path.peer)?;
         let route = rib.table.route(dest, path);
-        let labels = [Some(route.label1), route.label2].into_iter().flatten();
         Some(RoutePath {
             source: info.source,
             peer: Some(info.address).filter(|_| path.peer != PeerIdx::LOCAL),
             attributes: Arc::clone(rib.store.get(path.attributes)?),
             esi: route.esi,
             gateway: route.gateway,
-            labels: labels.filter(|label| label.value() != 0).collect(),
+            labels: route.labels().filter(|label| label.value() != 0).collect(),
             fate: self.fate(dest, path),
             stale: path.stale == Stale::Yes,
             age: self.age(path),

@@ -100,12 +100,18 @@ pub mod attribute {
     pub const AS4_AGGREGATOR: u8 = 18;
     /// PMSI_TUNNEL (RFC 6514).
     pub const PMSI_TUNNEL: u8 = 22;
+    /// Tunnel Encapsulation (RFC 9012).
+    pub const TUNNEL_ENCAPSULATION: u8 = 23;
     /// IPv6 address specific extended communities (RFC 5701).
     pub const IPV6_EXT_COMMUNITIES: u8 = 25;
+    /// AIGP (RFC 7311).
+    pub const AIGP: u8 = 26;
     /// LARGE_COMMUNITY (RFC 8092).
     pub const LARGE_COMMUNITIES: u8 = 32;
     /// Only to Customer (RFC 9234).
     pub const ONLY_TO_CUSTOMER: u8 = 35;
+    /// Prefix-SID (RFC 8669).
+    pub const PREFIX_SID: u8 = 40;
 
     /// Flag: optional, not well-known.
     pub const FLAG_OPTIONAL: u8 = 0x80;

@@ -21,6 +21,20 @@ pub enum Action {
     ResetSession,
 }
 
+impl Action {
+    /// In one word, for people and programs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::DiscardAttribute => "discard-attribute",
+            Self::DiscardNlri => "discard-nlri",
+            Self::TreatAsWithdraw => "treat-as-withdraw",
+            Self::DisableAfiSafi => "disable-afi-safi",
+            Self::ResetSession => "reset-session",
+        }
+    }
+}
+
 /// Octets that are not what they should be. Small and `Copy`: it is made on hot paths.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 #[error("{field} at octet {offset}: {kind}")]

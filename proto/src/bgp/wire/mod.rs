@@ -22,8 +22,9 @@ mod reader;
 pub use context::{AsWidth, DecodeContext, EncodeContext, FamilySet, SessionKind};
 pub use decode::decode;
 pub use encode::{
-    announce, encode_announcements, encode_attributes, encode_end_of_rib, encode_keepalive,
-    encode_notification, encode_open, encode_route_refresh, encode_withdrawals, withdraw,
+    announce, encode_announcements, encode_attribute, encode_attributes, encode_end_of_rib,
+    encode_keepalive, encode_notification, encode_open, encode_route_refresh, encode_withdrawals,
+    withdraw,
 };
 pub use frame::{
     EXTENDED_MESSAGE_LENGTH_MAX, Frame, HEADER_LENGTH, MESSAGE_LENGTH_MAX, MessageType, frame,

@@ -1,5 +1,5 @@
-//! The path attributes of an UPDATE, all but the NLRI in them (RFC 4271 section 4.3, RFC 7606
-//! sections 3, 4 and 7).
+//! The path attributes of an UPDATE together, all but the NLRI in them (RFC 4271 section 4.3, RFC
+//! 7606 sections 3, 4 and 7).
 //!
 //! ```text
 //! +----------------+----------------+--------------------+---------------- - -
@@ -11,21 +11,20 @@
 //! **Each code is taken once, the first time, and every error costs what the RFC says for that code
 //! and no more.**
 
-use super::as_path::{as_path, is_confederation, merged};
-use super::faults::{Faults, reset};
+use super::as_path::merged;
+use super::faults::{Faults, Refusal, reset};
+use super::value::{name, value};
 use crate::bgp::attributes::{
-    AsPath, Community, ExtCommunity, Origin, PathAttributes, PmsiTunnel, RawAttribute,
+    AsPath, AttributeValue, Community, ExtCommunity, Origin, PathAttributes, PmsiTunnel,
+    RawAttribute,
 };
-use crate::bgp::message::Notification;
 use crate::bgp::wire::codes::attribute::{self as code, FLAG_OPTIONAL, FLAG_TRANSITIVE};
 use crate::bgp::wire::codes::update;
 use crate::bgp::wire::error::{Action, ErrorKind, WireError};
-use crate::bgp::wire::reader::{Reader, leaf};
+use crate::bgp::wire::reader::Reader;
 use crate::bgp::wire::{AsWidth, DecodeContext, SessionKind};
-use crate::types::AS_TRANS;
+use crate::types::{AS_TRANS, Asn};
 use bytes::{BufMut, Bytes, BytesMut};
-use nom::Parser;
-use nom::number::complete::{be_u8, be_u16, be_u32};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Flags of a well-known attribute.
@@ -65,8 +64,8 @@ impl Attribute<'_> {
 #[derive(Clone, Copy)]
 struct Aggregator {
     flags: u8,
-    asn: u32,
-    router: [u8; 4],
+    asn: Asn,
+    router: Ipv4Addr,
 }
 
 /// What the attributes say, before it is known whether they are all there.
@@ -102,7 +101,7 @@ pub(super) fn collect<'a>(
     mut list: Reader<'a>,
     context: &DecodeContext,
     faults: &mut Faults,
-) -> Result<Collected<'a>, Notification> {
+) -> Result<Collected<'a>, Refusal> {
     let mut found = Collected::default();
     let mut seen = [false; 256];
     while !list.is_empty() {
@@ -119,11 +118,11 @@ pub(super) fn collect<'a>(
         let first =
             seen.get_mut(usize::from(next.code)).is_some_and(|slot| !std::mem::replace(slot, true));
         if !first {
+            let error = next.value.error(name(next.code), ErrorKind::Duplicate);
             // RFC 7606 §3(g): twice is fatal for these two, and idle for all others.
             if matches!(next.code, code::MP_REACH_NLRI | code::MP_UNREACH_NLRI) {
-                return Err(reset(update::MALFORMED_ATTRIBUTE_LIST, &[]));
+                return Err(reset(update::MALFORMED_ATTRIBUTE_LIST, &[], error));
             }
-            let error = next.value.error(name(next.code), ErrorKind::Duplicate);
             faults.note(error, Action::DiscardAttribute);
             continue;
         }
@@ -157,15 +156,15 @@ fn is_misplaced(code: u8, context: &DecodeContext) -> bool {
 
 /// RFC 7606 §4: the list ends within an attribute. Routes cannot be found if they were in it, since
 /// then `Total Path Attribute Length` is no help (§3(j)).
-fn overrun(at: Reader<'_>, error: WireError, faults: &mut Faults) -> Result<(), Notification> {
+fn overrun(at: Reader<'_>, error: WireError, faults: &mut Faults) -> Result<(), Refusal> {
     if let [_, code::MP_REACH_NLRI | code::MP_UNREACH_NLRI, ..] = at.octets() {
-        return Err(reset(update::MALFORMED_ATTRIBUTE_LIST, &[]));
+        return Err(reset(update::MALFORMED_ATTRIBUTE_LIST, &[], error));
     }
     faults.note(error, Action::TreatAsWithdraw);
     Ok(())
 }
 
-fn next<'a>(list: &mut Reader<'a>) -> Result<Attribute<'a>, WireError> {
+pub(super) fn next<'a>(list: &mut Reader<'a>) -> Result<Attribute<'a>, WireError> {
     let start = list.octets();
     let [flags, code] = list.array("attribute header")?;
     let length = if flags & code::FLAG_EXTENDED_LENGTH == 0 {
@@ -198,13 +197,17 @@ const fn rule(code: u8) -> Option<Rule> {
         code::AGGREGATOR | code::AS4_PATH | code::AS4_AGGREGATOR => (RELAYED, DiscardAttribute),
         // RFC 7606 §7.9, §7.10.
         code::ORIGINATOR_ID | code::CLUSTER_LIST => (FLAG_OPTIONAL, TreatAsWithdraw),
-        // RFC 7606 §7.8, §7.14, §7.15; RFC 8092 §6; RFC 9234 §5; RFC 6514 §5.
+        // RFC 7311 §3.2, RFC 8669 §6.
+        code::AIGP => (FLAG_OPTIONAL, DiscardAttribute),
+        code::PREFIX_SID => (RELAYED, DiscardAttribute),
+        // RFC 7606 §7.8, §7.14, §7.15; RFC 8092 §6; RFC 9234 §5; RFC 6514 §5; RFC 9012 §13.
         code::COMMUNITIES
         | code::EXT_COMMUNITIES
         | code::IPV6_EXT_COMMUNITIES
         | code::LARGE_COMMUNITIES
         | code::ONLY_TO_CUSTOMER
-        | code::PMSI_TUNNEL => (RELAYED, TreatAsWithdraw),
+        | code::PMSI_TUNNEL
+        | code::TUNNEL_ENCAPSULATION => (RELAYED, TreatAsWithdraw),
         // Their errors are judged where they are read.
         code::MP_REACH_NLRI | code::MP_UNREACH_NLRI => (FLAG_OPTIONAL, Action::DisableAfiSafi),
         _ => return None,
@@ -212,39 +215,18 @@ const fn rule(code: u8) -> Option<Rule> {
     Some(Rule { flags, on_error })
 }
 
-const fn name(code: u8) -> &'static str {
-    match code {
-        code::ORIGIN => "ORIGIN",
-        code::AS_PATH => "AS_PATH",
-        code::NEXT_HOP => "NEXT_HOP",
-        code::MED => "MULTI_EXIT_DISC",
-        code::LOCAL_PREF => "LOCAL_PREF",
-        code::ATOMIC_AGGREGATE => "ATOMIC_AGGREGATE",
-        code::AGGREGATOR => "AGGREGATOR",
-        code::COMMUNITIES => "COMMUNITIES",
-        code::ORIGINATOR_ID => "ORIGINATOR_ID",
-        code::CLUSTER_LIST => "CLUSTER_LIST",
-        code::MP_REACH_NLRI => "MP_REACH_NLRI",
-        code::MP_UNREACH_NLRI => "MP_UNREACH_NLRI",
-        code::EXT_COMMUNITIES => "extended communities",
-        code::AS4_PATH => "AS4_PATH",
-        code::AS4_AGGREGATOR => "AS4_AGGREGATOR",
-        code::PMSI_TUNNEL => "PMSI_TUNNEL",
-        code::IPV6_EXT_COMMUNITIES => "IPv6 extended communities",
-        code::LARGE_COMMUNITIES => "LARGE_COMMUNITY",
-        code::ONLY_TO_CUSTOMER => "Only to Customer",
-        _ => "path attribute",
-    }
-}
-
 impl<'a> Collected<'a> {
     /// RFC 4271 §5: optional transitive attributes are passed on, other optional ones are dropped;
     /// §6.3, which RFC 7606 leaves as it is: a well-known one that is not known ends the session.
-    fn keep_unrecognised(&mut self, next: &Attribute<'_>) -> Result<(), Notification> {
+    fn keep_unrecognised(&mut self, next: &Attribute<'_>) -> Result<(), Refusal> {
         match next.flags & RELAYED {
             RELAYED => self.unknown.push(next.raw()),
             FLAG_OPTIONAL => {}
-            _ => return Err(reset(update::UNRECOGNIZED_WELL_KNOWN, next.whole)),
+            _ => {
+                let kind = ErrorKind::BadFlags(next.flags);
+                let error = next.value.error("well-known attribute that is not known", kind);
+                return Err(reset(update::UNRECOGNIZED_WELL_KNOWN, next.whole, error));
+            }
         }
         Ok(())
     }
@@ -255,7 +237,6 @@ impl<'a> Collected<'a> {
         rule: Rule,
         context: &DecodeContext,
     ) -> Result<(), WireError> {
-        let (value, field) = (next.value, name(next.code));
         match next.code {
             code::MP_REACH_NLRI => {
                 self.mp_reach = Some(next);
@@ -265,59 +246,33 @@ impl<'a> Collected<'a> {
                 self.mp_unreach = Some(next);
                 return Ok(());
             }
-            _ => next.check_flags(rule.flags, field)?,
+            _ => next.check_flags(rule.flags, name(next.code))?,
         }
-        match next.code {
-            code::ORIGIN => self.origin = Some(origin(value)?),
-            code::AS_PATH => self.as_path = Some(checked_as_path(value, context)?),
-            code::NEXT_HOP => value.exactly::<4>(field).map(drop)?,
-            code::MED => self.med = Some(value.parse(field, be_u32)?),
-            code::LOCAL_PREF => self.local_pref = Some(value.parse(field, be_u32)?),
-            code::ATOMIC_AGGREGATE => {
-                value.exactly::<0>(field)?;
-                self.unknown.push(next.raw());
+        let flags = next.flags & FLAGS_KEPT;
+        match value(next.code, next.value, context)? {
+            Some(AttributeValue::Origin(origin)) => self.origin = Some(origin),
+            Some(AttributeValue::AsPath(path)) => self.as_path = Some(path),
+            Some(AttributeValue::As4Path(path)) => self.as4_path = Some(path),
+            Some(AttributeValue::Med(med)) => self.med = Some(med),
+            Some(AttributeValue::LocalPref(value)) => self.local_pref = Some(value),
+            Some(AttributeValue::Aggregator { asn, router }) => {
+                self.aggregator = Some(Aggregator { flags, asn, router });
             }
-            code::AGGREGATOR => self.aggregator = Some(aggregator(&next, context.as_width)?),
-            code::AS4_AGGREGATOR => {
-                self.as4_aggregator = Some(aggregator(&next, AsWidth::Four)?);
+            Some(AttributeValue::As4Aggregator { asn, router }) => {
+                self.as4_aggregator = Some(Aggregator { flags, asn, router });
             }
-            code::AS4_PATH => {
-                // RFC 6793 §6: confederation segments in it are dropped, the rest is used.
-                let mut path = as_path(value, AsWidth::Four)?;
-                path.segments.retain(|segment| !is_confederation(segment));
-                self.as4_path = Some(path);
-            }
-            code::COMMUNITIES => {
-                let groups = value.groups::<4>(field)?.iter();
-                self.communities = groups.map(|o| Community(u32::from_be_bytes(*o))).collect();
-            }
-            code::ORIGINATOR_ID => {
-                self.originator_id = Some(Ipv4Addr::from(value.exactly::<4>(field)?));
-            }
-            code::CLUSTER_LIST => {
-                let groups = value.groups::<4>(field)?.iter();
-                self.cluster_list = groups.map(|o| Ipv4Addr::from(*o)).collect();
-            }
-            code::EXT_COMMUNITIES => {
-                let groups = value.groups::<8>(field)?.iter();
-                self.ext_communities = groups.map(|o| ExtCommunity(*o)).collect();
-            }
-            code::PMSI_TUNNEL => self.pmsi = Some(pmsi(value)?),
-            _ => self.keep_checked(&next)?,
+            Some(AttributeValue::Communities(list)) => self.communities = list,
+            Some(AttributeValue::ExtCommunities(list)) => self.ext_communities = list,
+            Some(AttributeValue::OriginatorId(id)) => self.originator_id = Some(id),
+            Some(AttributeValue::ClusterList(list)) => self.cluster_list = list,
+            Some(AttributeValue::Pmsi(pmsi)) => self.pmsi = Some(pmsi),
+            // NEXT_HOP is MP_REACH_NLRI's to say (RFC 4760 §3). A metric of the IGP is nobody's
+            // where AIGP is not enabled, as it is not here (RFC 7311 §3.4): well formed or not, it
+            // is dropped like any optional attribute that is neither known nor transitive.
+            Some(AttributeValue::NextHop(_) | AttributeValue::Aigp(_)) => {}
+            // Relayed as they came, once they have been found well formed.
+            _ => self.unknown.push(next.raw()),
         }
-        Ok(())
-    }
-
-    /// Attributes that are relayed as they came, once their length is right.
-    fn keep_checked(&mut self, next: &Attribute<'_>) -> Result<(), WireError> {
-        let field = name(next.code);
-        match next.code {
-            code::LARGE_COMMUNITIES => next.value.groups::<12>(field).map(drop)?,
-            code::IPV6_EXT_COMMUNITIES => next.value.groups::<20>(field).map(drop)?,
-            code::ONLY_TO_CUSTOMER => next.value.exactly::<4>(field).map(drop)?,
-            _ => {}
-        }
-        self.unknown.push(next.raw());
         Ok(())
     }
 
@@ -340,7 +295,7 @@ impl<'a> Collected<'a> {
         let (origin, as_path) = (self.origin?, self.as_path?);
         // RFC 6793 §4.2.3: where AGGREGATOR names a true AS, an older speaker has aggregated since,
         // and neither AS4 attribute is about this route any more.
-        let stale = self.aggregator.is_some_and(|a| a.asn != u32::from(AS_TRANS));
+        let stale = self.aggregator.is_some_and(|a| a.asn != Asn(AS_TRANS.into()));
         let as_path = match self.as4_path {
             Some(as4_path) if !stale => merged(as_path, as4_path),
             _ => as_path,
@@ -367,38 +322,6 @@ impl<'a> Collected<'a> {
     }
 }
 
-fn origin(value: Reader<'_>) -> Result<Origin, WireError> {
-    match value.exactly::<1>("ORIGIN")? {
-        [0] => Ok(Origin::Igp),
-        [1] => Ok(Origin::Egp),
-        [2] => Ok(Origin::Incomplete),
-        [other] => Err(value.error("ORIGIN", ErrorKind::BadValue(other.into()))),
-    }
-}
-
-fn checked_as_path(value: Reader<'_>, context: &DecodeContext) -> Result<AsPath, WireError> {
-    let path = as_path(value, context.as_width)?;
-    // RFC 5065 §5: confederation segments do not cross the confederation's border.
-    let external = context.session == SessionKind::External;
-    if external && path.segments.iter().any(is_confederation) {
-        return Err(value.error("AS_PATH", ErrorKind::WrongSession));
-    }
-    Ok(path)
-}
-
-fn aggregator(next: &Attribute<'_>, width: AsWidth) -> Result<Aggregator, WireError> {
-    let (value, field) = (next.value, name(next.code));
-    let (asn, router) = match width {
-        AsWidth::Two => value.parse(field, (be_u16.map(u32::from), be_u32))?,
-        AsWidth::Four => value.parse(field, (be_u32, be_u32))?,
-    };
-    // RFC 7607 §2: AS 0 makes it malformed.
-    if asn == 0 {
-        return Err(value.error(field, ErrorKind::BadValue(0)));
-    }
-    Ok(Aggregator { flags: next.flags & FLAGS_KEPT, asn, router: router.to_be_bytes() })
-}
-
 impl Aggregator {
     fn merged(self, told: Option<Self>) -> Self {
         told.map_or(self, |told| Self { flags: self.flags, ..told })
@@ -407,32 +330,8 @@ impl Aggregator {
     /// With a 4-octet AS, whatever the neighbour's width.
     fn raw(self) -> RawAttribute {
         let mut value = BytesMut::with_capacity(8);
-        value.put_u32(self.asn);
-        value.put_slice(&self.router);
+        value.put_u32(self.asn.0);
+        value.put_slice(&self.router.octets());
         RawAttribute { flags: self.flags, code: code::AGGREGATOR, value: value.freeze() }
     }
-}
-
-/// RFC 6514 §5: shorter than its fixed part, of an undefined type, or with an identifier that its
-/// type cannot have, it is malformed.
-///
-/// ```text
-/// flags (1) | tunnel type (1) | label (3) | tunnel identifier
-/// ```
-fn pmsi(mut value: Reader<'_>) -> Result<PmsiTunnel, WireError> {
-    const FIELD: &str = "PMSI_TUNNEL";
-    let whole = value;
-    let head = value.take(5, FIELD)?;
-    let (flags, tunnel_type, label) = head.parse(FIELD, (be_u8, be_u8, leaf::label))?;
-    match tunnel_type {
-        PmsiTunnel::INGRESS_REPLICATION if !matches!(value.len(), 4 | 16) => {
-            return Err(whole.bad_length("PMSI_TUNNEL's tunnel identifier"));
-        }
-        // Those that IANA has given out (RFC 7385 and after), and from 0x7b on experimental ones
-        // and composites (RFC 8317 §4).
-        0..=8 | 0x0a..=0x0d | 0x7b.. => {}
-        other => return Err(whole.error("PMSI_TUNNEL's type", ErrorKind::BadValue(other.into()))),
-    }
-    let identifier = Bytes::copy_from_slice(value.octets());
-    Ok(PmsiTunnel { flags, tunnel_type, label, identifier })
 }

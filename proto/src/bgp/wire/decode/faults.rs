@@ -39,14 +39,29 @@ impl Faults {
         self.routes_action = self.routes_action.max(routes.action);
     }
 
+    /// The first error that costs at least so much.
+    pub(super) fn first_of(&self, action: Action) -> Option<WireError> {
+        self.errors.iter().find(|e| e.action >= action).map(|e| e.error)
+    }
+
     /// The worst of all.
     pub(super) fn worst(&self) -> Action {
         self.action.max(self.routes_action)
     }
 }
 
+/// A message for which the session ends: what to answer, and what is wrong and where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Refusal {
+    /// What to answer.
+    pub(super) notification: Notification,
+    /// Why.
+    pub(super) error: WireError,
+}
+
 /// An UPDATE Message Error (RFC 4271 section 6.3): the session ends.
 #[cold]
-pub(super) fn reset(subcode: u8, data: &[u8]) -> Notification {
-    Notification { code: error::UPDATE, subcode, data: Bytes::copy_from_slice(data) }
+pub(super) fn reset(subcode: u8, data: &[u8], error: WireError) -> Refusal {
+    let data = Bytes::copy_from_slice(data);
+    Refusal { notification: Notification { code: error::UPDATE, subcode, data }, error }
 }

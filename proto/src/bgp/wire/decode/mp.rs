@@ -9,9 +9,9 @@
 //! disables the family and leaves the session (RFC 7606 section 2).**
 
 use super::attributes::Attribute;
-use super::faults::{Faults, reset};
-use super::nlri::{Direction, EvpnRoutes, routes};
-use crate::bgp::message::{Family, Notification};
+use super::faults::{Faults, Refusal, reset};
+use super::nlri::{Direction, EvpnRoutes, PathIds, routes};
+use crate::bgp::message::Family;
 use crate::bgp::wire::DecodeContext;
 use crate::bgp::wire::codes::{attribute, update};
 use crate::bgp::wire::error::{Action, ErrorKind, WireError};
@@ -43,8 +43,9 @@ pub(super) struct Unreach {
 pub(super) fn reach(
     found: Attribute<'_>,
     context: &DecodeContext,
+    path_ids: PathIds,
     faults: &mut Faults,
-) -> Result<Reach, Notification> {
+) -> Result<Reach, Refusal> {
     let mut value = found.value;
     let family = family(&mut value, &found)?;
     if !is_ours(family, found.value, context, faults) {
@@ -52,7 +53,7 @@ pub(super) fn reach(
     }
     let read = flags(&found)
         .and_then(|()| next_hop(&mut value))
-        .and_then(|hop| routes(value, Direction::Announced).map(|routes| (hop, routes)));
+        .and_then(|hop| routes(value, Direction::Announced, path_ids).map(|routes| (hop, routes)));
     match read {
         Ok((hop, found_routes)) => {
             // Without a route the next hop is nobody's.
@@ -77,15 +78,16 @@ pub(super) fn reach(
 pub(super) fn unreach(
     found: Attribute<'_>,
     context: &DecodeContext,
+    path_ids: PathIds,
     faults: &mut Faults,
-) -> Result<Unreach, Notification> {
+) -> Result<Unreach, Refusal> {
     let mut value = found.value;
     let family = family(&mut value, &found)?;
     let empty = (value.is_empty() && context.families.contains(family)).then_some(family);
     if !is_ours(family, found.value, context, faults) {
         return Ok(Unreach { ours: None, empty });
     }
-    match flags(&found).and_then(|()| routes(value, Direction::Withdrawn)) {
+    match flags(&found).and_then(|()| routes(value, Direction::Withdrawn, path_ids)) {
         Ok(found_routes) => {
             faults.absorb_routes(&found_routes);
             Ok(Unreach { ours: Some(found_routes), empty })
@@ -97,10 +99,10 @@ pub(super) fn unreach(
     }
 }
 
-fn family(value: &mut Reader<'_>, found: &Attribute<'_>) -> Result<Family, Notification> {
+fn family(value: &mut Reader<'_>, found: &Attribute<'_>) -> Result<Family, Refusal> {
     let [a, b, safi] = value
         .array("address family")
-        .map_err(|_| reset(update::OPTIONAL_ATTRIBUTE, found.whole))?;
+        .map_err(|error| reset(update::OPTIONAL_ATTRIBUTE, found.whole, error))?;
     Ok(Family { afi: u16::from_be_bytes([a, b]), safi })
 }
 

@@ -10,12 +10,13 @@
 //! **A run whose boundaries cannot be walked to the end yields no route at all; within a run that
 //! can, a bad route costs only itself.**
 //!
-//! Types 1 to 5 are read. Types 6 to 8 are checked and, like every other type, kept as octets to be
-//! relayed (RFC 7606 section 5.4 asks to discard what is not recognised "unless specified
-//! otherwise"; a route reflector that discards would break its clients). Nothing in evpnd acts on
-//! an opaque route.
+//! Types 1 to 5 are read here. Types 6 to 11 are checked ([`super::multicast`]) and, like every
+//! other type, kept as octets to be relayed (RFC 7606 section 5.4 asks to discard what is not
+//! recognised "unless specified otherwise"; a route reflector that discards would break its
+//! clients). Nothing in evpnd acts on an opaque route.
 
 use super::faults::Faults;
+use super::multicast;
 use crate::bgp::wire::error::{Action, ErrorKind, UpdateError, WireError};
 use crate::bgp::wire::reader::{Reader, leaf};
 use crate::types::{Esi, EvpnRoute, Label, RouteKey, RouteType};
@@ -35,7 +36,7 @@ const IP_PREFIX_HEAD_V6: usize = 8 + 10 + 4 + 1 + 16 + 16;
 /// Octets of a label.
 const LABEL: usize = 3;
 /// Reserved as an identifier of a segment (RFC 7432 section 5).
-const MAX_ESI: Esi = Esi([0xff; 10]);
+pub(super) const MAX_ESI: Esi = Esi([0xff; 10]);
 
 /// Whether routes come or go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +45,15 @@ pub enum Direction {
     Announced,
     /// In MP_UNREACH_NLRI: labels may be left out, and only the key counts.
     Withdrawn,
+}
+
+/// Whether each route of a run follows a path identifier of 4 octets (RFC 7911 section 3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PathIds {
+    /// It does not: sessions of evpnd do not offer ADD-PATH.
+    Absent,
+    /// It does.
+    Present,
 }
 
 /// What a run of NLRI says.
@@ -64,29 +74,30 @@ pub struct EvpnRoutes {
 /// # Errors
 /// The run cannot be walked: a length leads beyond its end (RFC 7606 section 5.3).
 pub fn decode_nlri(octets: &[u8], direction: Direction) -> Result<EvpnRoutes, WireError> {
-    routes(Reader::new(octets), direction)
+    routes(Reader::new(octets), direction, PathIds::Absent)
 }
 
 /// As [`decode_nlri`], within a message.
-pub(super) fn routes(run: Reader<'_>, direction: Direction) -> Result<EvpnRoutes, WireError> {
+pub(super) fn routes(
+    run: Reader<'_>,
+    direction: Direction,
+    path_ids: PathIds,
+) -> Result<EvpnRoutes, WireError> {
     // All boundaries before the first route: nothing is half applied, and the count bounds memory.
-    let count = count(run)?;
+    let count = count(run, path_ids)?;
     let mut found = EvpnRoutes::default();
     match direction {
         Direction::Announced => found.announced.reserve_exact(count),
         Direction::Withdrawn => found.withdrawn.reserve_exact(count),
     }
     let mut faults = Faults::default();
-    let mut rest = run;
-    while !rest.is_empty() {
-        let (route_type, body) = next(&mut rest)?;
+    for item in (Run { rest: run, path_ids }) {
+        let Item { route_type, body, .. } = item?;
         match (route(route_type, body, direction), direction) {
             (Ok(route), Direction::Withdrawn) => found.withdrawn.push(route.key),
             // RFC 9136 §3.1: ESI and gateway MUST NOT both be set; such a route is treated as
             // withdrawn, the others of the message have no part in it.
-            (Ok(route), Direction::Announced)
-                if route.gateway.is_some() && !route.esi.is_zero() =>
-            {
+            (Ok(route), Direction::Announced) if contradicts_itself(&route) => {
                 let error = body.error("IP prefix route's gateway", ErrorKind::Conflict);
                 faults.note(error, Action::TreatAsWithdraw);
                 found.withdrawn.push(route.key);
@@ -100,32 +111,77 @@ pub(super) fn routes(run: Reader<'_>, direction: Direction) -> Result<EvpnRoutes
     Ok(found)
 }
 
-fn count(mut run: Reader<'_>) -> Result<usize, WireError> {
-    let mut count = 0_usize;
-    while !run.is_empty() {
-        next(&mut run)?;
-        count = count.saturating_add(1);
+/// RFC 9136 §3.1: ESI and gateway are not both set.
+pub(super) fn contradicts_itself(route: &EvpnRoute) -> bool {
+    route.gateway.is_some() && !route.esi.is_zero()
+}
+
+fn count(run: Reader<'_>, path_ids: PathIds) -> Result<usize, WireError> {
+    let mut items = Run { rest: run, path_ids };
+    items.try_fold(0_usize, |count, item| item.map(|_| count.saturating_add(1)))
+}
+
+/// A run of NLRI, cut into its routes. It ends at the first error.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'a> {
+    pub(super) rest: Reader<'a>,
+    pub(super) path_ids: PathIds,
+}
+
+/// A route as it stands in a run.
+#[derive(Clone, Copy)]
+pub(super) struct Item<'a> {
+    pub(super) path_id: Option<u32>,
+    pub(super) route_type: RouteType,
+    pub(super) body: Reader<'a>,
+}
+
+impl<'a> Iterator for Run<'a> {
+    type Item = Result<Item<'a>, WireError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let item = self.item();
+        if item.is_err() {
+            self.rest = self.rest.after(self.rest.len());
+        }
+        Some(item)
     }
-    Ok(count)
 }
 
-fn next<'a>(run: &mut Reader<'a>) -> Result<(u8, Reader<'a>), WireError> {
+impl<'a> Run<'a> {
+    fn item(&mut self) -> Result<Item<'a>, WireError> {
+        let path_id = match self.path_ids {
+            PathIds::Absent => None,
+            PathIds::Present => Some(self.rest.array("path identifier").map(u32::from_be_bytes)?),
+        };
+        let (route_type, body) = next(&mut self.rest)?;
+        Ok(Item { path_id, route_type, body })
+    }
+}
+
+/// Type, length and body of the route at the front.
+pub(super) fn next<'a>(run: &mut Reader<'a>) -> Result<(RouteType, Reader<'a>), WireError> {
     let [route_type, length] = run.array("EVPN route's type and length")?;
-    Ok((route_type, run.take(usize::from(length), "EVPN route")?))
+    Ok((RouteType(route_type), run.take(usize::from(length), "EVPN route")?))
 }
 
-fn route(route_type: u8, body: Reader<'_>, direction: Direction) -> Result<EvpnRoute, WireError> {
-    match route_type {
+/// Reads a route from its body.
+pub(super) fn route(
+    route_type: RouteType,
+    body: Reader<'_>,
+    direction: Direction,
+) -> Result<EvpnRoute, WireError> {
+    match route_type.0 {
         0 => Err(body.error("EVPN route type", ErrorKind::BadValue(0))),
         1 => ethernet_ad(body, direction),
         2 => mac_ip(body, direction),
         3 => imet(body),
         4 => ethernet_segment(body),
         5 => ip_prefix(body, direction),
-        6..=8 => {
-            multicast(route_type, body)?;
-            Ok(opaque(route_type, body))
-        }
+        6..=11 => multicast::route(route_type, body),
         _ => Ok(opaque(route_type, body)),
     }
 }
@@ -221,36 +277,16 @@ fn ip_prefix(mut body: Reader<'_>, direction: Direction) -> Result<EvpnRoute, Wi
     Ok(EvpnRoute { key, esi, gateway, label1, label2: None })
 }
 
-/// Types 6 to 8 (RFC 9251 sections 9.1 to 9.3), of which only the form is checked.
-///
-/// ```text
-/// RD (8) | ESI (10; types 7, 8) | tag (4) | source | group | originating router
-/// | reserved (4; type 8) | maximum response time (1; type 8) | flags (1)
-/// ```
-/// where each of the three addresses follows its length in bits.
-fn multicast(route_type: u8, mut body: Reader<'_>) -> Result<(), WireError> {
-    let (head, tail) = match route_type {
-        6 => (8 + 4, 1),
-        7 => (8 + 10 + 4, 1),
-        _ => (8 + 10 + 4, 4 + 1 + 1),
-    };
-    body.take(head, "multicast route")?;
-    sized_ip(&mut body, "multicast source length")?;
-    sized_ip(&mut body, "multicast group length")?;
-    if sized_ip(&mut body, "multicast originator length")?.is_none() {
-        return Err(body.error("multicast originator length", ErrorKind::BadValue(0)));
-    }
-    body.take(tail, "multicast route's flags")?;
-    if body.is_empty() { Ok(()) } else { Err(body.bad_length("multicast route")) }
-}
-
-fn opaque(route_type: u8, body: Reader<'_>) -> EvpnRoute {
+fn opaque(route_type: RouteType, body: Reader<'_>) -> EvpnRoute {
     let body = Bytes::copy_from_slice(body.octets());
-    EvpnRoute::bare(RouteKey::Opaque { route_type: RouteType(route_type), body })
+    EvpnRoute::bare(RouteKey::Opaque { route_type, body })
 }
 
 /// An address after its length in bits; none where that is 0.
-fn sized_ip(body: &mut Reader<'_>, field: &'static str) -> Result<Option<IpAddr>, WireError> {
+pub(super) fn sized_ip(
+    body: &mut Reader<'_>,
+    field: &'static str,
+) -> Result<Option<IpAddr>, WireError> {
     let at = *body;
     match body.u8(field)? {
         0 => Ok(None),

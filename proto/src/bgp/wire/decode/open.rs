@@ -10,11 +10,12 @@
 //! without it (multiprotocol, 4-octet AS); any other is kept as unknown and thereby not agreed on:
 //! a session without an extra is better than none.
 
+use super::faults::Refusal;
 use crate::bgp::message::{
     Capability, Family, ForwardingPreserved, GracefulRestart, Notification, Open,
 };
 use crate::bgp::wire::codes::{capability as code, error, open as sub};
-use crate::bgp::wire::error::WireError;
+use crate::bgp::wire::error::{ErrorKind, WireError};
 use crate::bgp::wire::reader::Reader;
 use crate::types::{AS_TRANS, Asn};
 use bytes::Bytes;
@@ -31,29 +32,33 @@ const EXTENDED: u8 = 255;
 ///
 /// # Errors
 /// An OPEN Message Error (RFC 4271 section 6.2).
-pub(super) fn open(mut body: Reader<'_>) -> Result<Open, Notification> {
+pub(super) fn open(mut body: Reader<'_>) -> Result<Open, Refusal> {
+    let start = body;
     let head = body.array::<10>("OPEN").map_err(malformed)?;
     let [version, as1, as2, hold1, hold2, id @ .., parameters_length] = head;
     if version != VERSION {
-        return Err(refuse(sub::UNSUPPORTED_VERSION, &[0, VERSION]));
+        let error = start.error("version", ErrorKind::BadValue(version.into()));
+        return Err(refuse(sub::UNSUPPORTED_VERSION, &[0, VERSION], error));
     }
     let capabilities = capabilities(body, parameters_length).map_err(malformed_or)?;
-    let asn = true_asn(u16::from_be_bytes([as1, as2]), &capabilities)?;
+    let asn = true_asn(u16::from_be_bytes([as1, as2]), &capabilities, start.after(1))?;
     let hold_time = u16::from_be_bytes([hold1, hold2]);
     if matches!(hold_time, 1 | 2) {
-        return Err(refuse(sub::UNACCEPTABLE_HOLD_TIME, &[]));
+        let error = start.after(3).error("hold time", ErrorKind::BadValue(hold_time.into()));
+        return Err(refuse(sub::UNACCEPTABLE_HOLD_TIME, &[], error));
     }
     let router_id = Ipv4Addr::from(id);
     // RFC 6286 §2.1: any number but zero.
     if router_id.is_unspecified() {
-        return Err(refuse(sub::BAD_IDENTIFIER, &[]));
+        let error = start.after(5).error("BGP identifier", ErrorKind::BadValue(0));
+        return Err(refuse(sub::BAD_IDENTIFIER, &[], error));
     }
     let hold_time = Duration::from_secs(hold_time.into());
     Ok(Open { asn, hold_time, router_id, capabilities })
 }
 
 /// The AS out of the field and the capability (RFC 6793 section 4.1, RFC 7607 section 2).
-fn true_asn(field: u16, capabilities: &[Capability]) -> Result<Asn, Notification> {
+fn true_asn(field: u16, capabilities: &[Capability], at: Reader<'_>) -> Result<Asn, Refusal> {
     let told = capabilities.iter().find_map(|capability| match capability {
         Capability::FourOctetAs(asn) => Some(*asn),
         _ => None,
@@ -62,7 +67,8 @@ fn true_asn(field: u16, capabilities: &[Capability]) -> Result<Asn, Notification
     // AS_TRANS in the field stands for whatever the capability says, but is nobody's own number.
     let consistent = field == AS_TRANS || Asn(field.into()) == asn;
     if asn == Asn(0) || field == 0 || asn == Asn(AS_TRANS.into()) || !consistent {
-        return Err(refuse(sub::BAD_PEER_AS, &[]));
+        let error = at.error("AS number", ErrorKind::BadValue(asn.0));
+        return Err(refuse(sub::BAD_PEER_AS, &[], error));
     }
     Ok(asn)
 }
@@ -70,7 +76,7 @@ fn true_asn(field: u16, capabilities: &[Capability]) -> Result<Asn, Notification
 /// Why the optional parameters are refused.
 enum Refused {
     Malformed(WireError),
-    UnsupportedParameter,
+    UnsupportedParameter(WireError),
 }
 
 impl From<WireError> for Refused {
@@ -95,6 +101,7 @@ fn capabilities(mut rest: Reader<'_>, length: u8) -> Result<Vec<Capability>, Ref
     }
     let mut found = Vec::new();
     while !parameters.is_empty() {
+        let at = parameters;
         let kind = parameters.u8("optional parameter type")?;
         let length = if extended {
             usize::from(parameters.u16("optional parameter length")?)
@@ -103,7 +110,9 @@ fn capabilities(mut rest: Reader<'_>, length: u8) -> Result<Vec<Capability>, Ref
         };
         let mut list = parameters.take(length, "optional parameter")?;
         if kind != code::PARAMETER {
-            return Err(Refused::UnsupportedParameter);
+            let kind = ErrorKind::BadValue(kind.into());
+            let error = at.error("optional parameter type", kind);
+            return Err(Refused::UnsupportedParameter(error));
         }
         while !list.is_empty() {
             let [code, length] = list.array("capability")?;
@@ -154,17 +163,18 @@ fn graceful_restart(mut value: Reader<'_>) -> Option<GracefulRestart> {
 }
 
 /// RFC 4271 §6.2: a parameter that is recognised but malformed is an unspecific error.
-fn malformed(_: WireError) -> Notification {
-    refuse(sub::UNSPECIFIC, &[])
+fn malformed(error: WireError) -> Refusal {
+    refuse(sub::UNSPECIFIC, &[], error)
 }
 
-fn malformed_or(refused: Refused) -> Notification {
+fn malformed_or(refused: Refused) -> Refusal {
     match refused {
         Refused::Malformed(error) => malformed(error),
-        Refused::UnsupportedParameter => refuse(sub::UNSUPPORTED_PARAMETER, &[]),
+        Refused::UnsupportedParameter(error) => refuse(sub::UNSUPPORTED_PARAMETER, &[], error),
     }
 }
 
-fn refuse(subcode: u8, data: &[u8]) -> Notification {
-    Notification { code: error::OPEN, subcode, data: Bytes::copy_from_slice(data) }
+fn refuse(subcode: u8, data: &[u8], error: WireError) -> Refusal {
+    let data = Bytes::copy_from_slice(data);
+    Refusal { notification: Notification { code: error::OPEN, subcode, data }, error }
 }

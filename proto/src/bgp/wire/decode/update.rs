@@ -9,9 +9,10 @@
 //! never half applied.**
 
 use super::attributes::collect;
-use super::faults::{Faults, reset};
+use super::faults::{Faults, Refusal, reset};
 use super::mp;
-use crate::bgp::message::{Family, Notification, Update};
+use super::nlri::PathIds;
+use crate::bgp::message::{Family, Update};
 use crate::bgp::wire::DecodeContext;
 use crate::bgp::wire::codes::update::{INVALID_NETWORK, MALFORMED_ATTRIBUTE_LIST};
 use crate::bgp::wire::error::{Action, ErrorKind, WireError};
@@ -35,36 +36,49 @@ fn fields(mut body: Reader<'_>) -> Result<Fields<'_>, WireError> {
     Ok(Fields { withdrawn, attributes, nlri: body })
 }
 
-/// Reads the body of an UPDATE.
+/// The path attributes of an UPDATE's body, if they can be found.
+pub(super) fn attributes_of(body: Reader<'_>) -> Option<Reader<'_>> {
+    fields(body).ok().map(|fields| fields.attributes)
+}
+
+/// Reads the body of an UPDATE. What is wrong is in the UPDATE, or, where there is none, in
+/// `faults` and the error.
 ///
 /// # Errors
 /// What RFC 7606 still answers with a reset.
-pub(super) fn update(body: Reader<'_>, context: &DecodeContext) -> Result<Update, Notification> {
+pub(super) fn update(
+    body: Reader<'_>,
+    context: &DecodeContext,
+    path_ids: PathIds,
+    faults: &mut Faults,
+) -> Result<Update, Refusal> {
     // RFC 7606 §3(b): lengths that contradict the message's.
-    let fields = fields(body).map_err(|_| reset(MALFORMED_ATTRIBUTE_LIST, &[]))?;
+    let fields = fields(body).map_err(|error| reset(MALFORMED_ATTRIBUTE_LIST, &[], error))?;
     let legacy = !fields.withdrawn.is_empty() || !fields.nlri.is_empty();
     if !legacy && fields.attributes.is_empty() {
         let family = Family::IPV4_UNICAST;
         let end_of_rib = context.families.contains(family).then_some(family);
         return Ok(Update { end_of_rib, ..Update::default() });
     }
-    let mut faults = Faults::default();
-    ipv4_unicast(fields.withdrawn, "withdrawn routes", context, &mut faults)?;
-    ipv4_unicast(fields.nlri, "NLRI", context, &mut faults)?;
-    let mut found = collect(fields.attributes, context, &mut faults)?;
+    ipv4_unicast(fields.withdrawn, "withdrawn routes", context, faults)?;
+    ipv4_unicast(fields.nlri, "NLRI", context, faults)?;
+    let mut found = collect(fields.attributes, context, faults)?;
     let unreach = match found.mp_unreach.take() {
-        Some(attribute) => mp::unreach(attribute, context, &mut faults)?,
+        Some(attribute) => mp::unreach(attribute, context, path_ids, faults)?,
         None => mp::Unreach::default(),
     };
     let reach = match found.mp_reach.take() {
-        Some(attribute) => mp::reach(attribute, context, &mut faults)?,
+        Some(attribute) => mp::reach(attribute, context, path_ids, faults)?,
         None => mp::Reach::default(),
     };
     // RFC 7606 §5.2: attributes with an error and no route to go with them, so the routes may be
     // what the error has hidden.
     let names_routes = reach.names_routes || !fields.nlri.is_empty();
     if found.others && !names_routes && faults.action >= Action::TreatAsWithdraw {
-        return Err(reset(MALFORMED_ATTRIBUTE_LIST, &[]));
+        let hidden =
+            || fields.attributes.error("path attributes without a route", ErrorKind::Conflict);
+        let error = faults.first_of(Action::TreatAsWithdraw).unwrap_or_else(hidden);
+        return Err(reset(MALFORMED_ATTRIBUTE_LIST, &[], error));
     }
     // RFC 4724 §2: nothing but an MP_UNREACH_NLRI without routes.
     let end_of_rib = unreach.empty.filter(|_| !legacy && !found.others);
@@ -76,7 +90,7 @@ pub(super) fn update(body: Reader<'_>, context: &DecodeContext) -> Result<Update
         update.withdrawn.extend(routes.withdrawn);
         update.announced = routes.announced;
         if !update.announced.is_empty() {
-            let attributes = found.into_attributes(next_hop, fields.attributes, &mut faults);
+            let attributes = found.into_attributes(next_hop, fields.attributes, faults);
             update.attributes = attributes.map(Arc::new);
         }
     }
@@ -84,7 +98,7 @@ pub(super) fn update(body: Reader<'_>, context: &DecodeContext) -> Result<Update
 }
 
 /// The update with what its errors demand taken off it.
-fn settled(mut update: Update, faults: Faults) -> Update {
+fn settled(mut update: Update, faults: &mut Faults) -> Update {
     match faults.action {
         Action::Accept | Action::DiscardAttribute | Action::DiscardNlri => {}
         Action::TreatAsWithdraw => {
@@ -95,7 +109,7 @@ fn settled(mut update: Update, faults: Faults) -> Update {
         Action::DisableAfiSafi | Action::ResetSession => update = Update::default(),
     }
     update.action = faults.worst();
-    update.errors = faults.errors;
+    update.errors = std::mem::take(&mut faults.errors);
     update
 }
 
@@ -107,13 +121,13 @@ fn ipv4_unicast(
     name: &'static str,
     context: &DecodeContext,
     faults: &mut Faults,
-) -> Result<(), Notification> {
+) -> Result<(), Refusal> {
     if field.is_empty() {
         return Ok(());
     }
     let walked = walk_ipv4(field, name);
     if context.families.contains(Family::IPV4_UNICAST) {
-        return walked.map_err(|_| reset(INVALID_NETWORK, &[]));
+        return walked.map_err(|error| reset(INVALID_NETWORK, &[], error));
     }
     let Family { afi, safi } = Family::IPV4_UNICAST;
     let unasked = field.error(name, ErrorKind::NotNegotiated { afi, safi });

@@ -14,9 +14,9 @@ use crate::bgp::wire::error::EncodeError;
 use crate::types::{AS_TRANS, Asn};
 use bytes::{BufMut, Bytes, BytesMut};
 
-const WELL_KNOWN: u8 = FLAG_TRANSITIVE;
-const OPTIONAL: u8 = FLAG_OPTIONAL;
-const RELAYED: u8 = FLAG_OPTIONAL | FLAG_TRANSITIVE;
+pub(super) const WELL_KNOWN: u8 = FLAG_TRANSITIVE;
+pub(super) const OPTIONAL: u8 = FLAG_OPTIONAL;
+pub(super) const RELAYED: u8 = FLAG_OPTIONAL | FLAG_TRANSITIVE;
 
 /// The attributes as they follow MP_REACH_NLRI in an UPDATE: what [`announce`](super::announce)
 /// takes. Made once per set and width, they serve every neighbour of that width.
@@ -104,7 +104,12 @@ impl List<'_> {
     }
 }
 
-fn put_head(flags: u8, code: u8, length: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
+pub(super) fn put_head(
+    flags: u8,
+    code: u8,
+    length: usize,
+    out: &mut BytesMut,
+) -> Result<(), EncodeError> {
     if let Ok(short) = u8::try_from(length) {
         out.put_slice(&[flags, code, short]);
         return Ok(());
@@ -145,6 +150,8 @@ const fn is_recognised(code: u8) -> bool {
             | code::IPV6_EXT_COMMUNITIES
             | code::LARGE_COMMUNITIES
             | code::ONLY_TO_CUSTOMER
+            | code::PREFIX_SID
+            | code::TUNNEL_ENCAPSULATION
     )
 }
 
@@ -187,7 +194,7 @@ fn needs_four_octets(asn: Asn) -> bool {
 }
 
 /// Octets that [`put_path`] writes.
-fn path_length(path: &AsPath, width: AsWidth) -> usize {
+pub(super) fn path_length(path: &AsPath, width: AsWidth) -> usize {
     let length = |segment: &AsSegment| {
         let count = segment.asns.len();
         2 * count.div_ceil(AS_SEGMENT_MAX) + width.octets() * count
@@ -197,7 +204,7 @@ fn path_length(path: &AsPath, width: AsWidth) -> usize {
 
 /// A segment longer than its count octet can say goes out in several of its kind; an empty one,
 /// which would be malformed, in none.
-fn put_path(path: &AsPath, width: AsWidth, out: &mut BytesMut) {
+pub(super) fn put_path(path: &AsPath, width: AsWidth, out: &mut BytesMut) {
     for segment in &path.segments {
         for part in segment.asns.chunks(AS_SEGMENT_MAX) {
             let count = u8::try_from(part.len()).unwrap_or(u8::MAX);
@@ -210,7 +217,7 @@ fn put_path(path: &AsPath, width: AsWidth, out: &mut BytesMut) {
     }
 }
 
-fn put_pmsi(pmsi: &PmsiTunnel, out: &mut BytesMut) {
+pub(super) fn put_pmsi(pmsi: &PmsiTunnel, out: &mut BytesMut) {
     out.put_slice(&[pmsi.flags, pmsi.tunnel_type]);
     out.put_slice(&pmsi.label.octets());
     out.put_slice(&pmsi.identifier);

@@ -1,9 +1,9 @@
-//! EVPN routes as NLRI (RFC 7432 section 7, RFC 9136 section 3).
+//! EVPN routes as NLRI (RFC 7432 section 7, RFC 9136 section 3, RFC 9251 section 9).
 //!
 //! **`length` octets are what `put` writes, for every route.**
 
 use crate::bgp::wire::error::EncodeError;
-use crate::types::{Esi, EvpnRoute, Label, RouteKey};
+use crate::types::{Esi, EvpnRoute, Label, Membership, RouteKey};
 use bytes::{BufMut, BytesMut};
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -26,6 +26,8 @@ pub(super) struct Nlri<'a> {
     gateway: Option<IpAddr>,
     label1: Label,
     label2: Option<Label>,
+    /// Of types 6 to 8.
+    membership: Option<Membership>,
     /// Octets of the body.
     body: u8,
 }
@@ -44,17 +46,26 @@ impl<'a> Nlri<'a> {
             return Err(EncodeError::GatewayOfOtherFamily);
         }
         let body = body_length(key, label2.is_some())?;
-        Ok(Self { key, esi: *esi, gateway: *gateway, label1: *label1, label2: *label2, body })
+        Ok(Self {
+            key,
+            esi: *esi,
+            gateway: *gateway,
+            label1: *label1,
+            label2: *label2,
+            membership: route.membership(),
+            body,
+        })
     }
 
-    /// A key to withdraw, with one label of zero: receivers look at the key alone.
+    /// A key to withdraw, with one label of zero or no flags: receivers look at the key alone.
     ///
     /// # Errors
     /// An opaque body beyond 255 octets.
     pub(super) fn withdrawn(key: &'a RouteKey) -> Result<Self, EncodeError> {
         let body = body_length(key, false)?;
         let label1 = Label::default();
-        Ok(Self { key, esi: Esi::ZERO, gateway: None, label1, label2: None, body })
+        let membership = Some(Membership::default());
+        Ok(Self { key, esi: Esi::ZERO, gateway: None, label1, label2: None, membership, body })
     }
 
     /// Octets that [`put`](Self::put) writes.
@@ -103,7 +114,19 @@ impl<'a> Nlri<'a> {
                 self.put_prefix(*prefix, out);
                 out.put_slice(&self.label1.octets());
             }
-            RouteKey::Opaque { body, .. } => out.put_slice(body),
+            RouteKey::Opaque { route_type, body } => {
+                out.put_slice(body);
+                let Membership { reserved, max_response, flags } =
+                    self.membership.unwrap_or_default();
+                match route_type.membership_octets() {
+                    0 => {}
+                    1 => out.put_u8(flags),
+                    _ => {
+                        out.put_slice(&reserved);
+                        out.put_slice(&[max_response, flags]);
+                    }
+                }
+            }
         }
     }
 
@@ -131,7 +154,9 @@ fn body_length(key: &RouteKey, has_second_label: bool) -> Result<u8, EncodeError
         RouteKey::IpPrefix { prefix, .. } => {
             RD + ESI + TAG + BITS + 2 * octets(prefix.addr()) + LABEL
         }
-        RouteKey::Opaque { body, .. } => body.len(),
+        RouteKey::Opaque { route_type, body } => {
+            body.len().saturating_add(route_type.membership_octets())
+        }
     };
     u8::try_from(length).map_err(|_| EncodeError::RouteTooLong { length })
 }
@@ -141,7 +166,7 @@ const fn octets(ip: IpAddr) -> usize {
 }
 
 /// The address after its length in bits.
-fn put_sized(ip: IpAddr, out: &mut BytesMut) {
+pub(super) fn put_sized(ip: IpAddr, out: &mut BytesMut) {
     out.put_u8(if ip.is_ipv4() { 32 } else { 128 });
     put_ip(ip, out);
 }
