@@ -122,10 +122,20 @@ pub(crate) enum ShowBgp {
     Neighbor {
         /// Only this one.
         address: Option<IpAddr>,
+        /// What happened to its session lately, and nothing else.
+        #[arg(value_enum, requires = "address")]
+        part: Option<NeighborPart>,
     },
     /// The address family.
     #[command(subcommand)]
     L2vpn(ShowL2vpn),
+}
+
+/// A part of what is known of a neighbor.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum NeighborPart {
+    /// What happened to its session lately, the newest first.
+    Events,
 }
 
 #[derive(Debug, Subcommand)]
@@ -472,6 +482,7 @@ mod tests {
             "evpnctl show bgp neighbor",
             "evpnctl show bgp neighbors 10.0.0.2",
             "evpnctl show bgp nei 2001:db8::1",
+            "evpnctl show bgp neighbor 10.0.0.2 events",
             "evpnctl show evpn vni",
             "evpnctl show evpn vni 100",
             "evpnctl show evpn mac vni all",

@@ -67,7 +67,12 @@ pub(crate) fn failure(error: &str, remedy: Option<&str>, details: &[String]) -> 
     let mut lines = crate::text::hang("evpnctl: ", 9, error);
     for detail in details {
         // A detail has lines of its own, with carets below them.
-        lines.extend(detail.lines().map(|line| crate::text::cut(line, WIDTH)));
+        // An excerpt of a file keeps its columns; a sentence keeps its end, which is the remedy.
+        if detail.contains('\n') {
+            lines.extend(detail.lines().map(|line| crate::text::cut(line, WIDTH)));
+        } else {
+            lines.extend(crate::text::wrap(detail, 0));
+        }
     }
     if let Some(remedy) = remedy.filter(|remedy| !remedy.is_empty()) {
         lines.extend(crate::table::remedy_lines(remedy, 6));

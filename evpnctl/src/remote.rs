@@ -4,8 +4,8 @@
 //! limit that was asked for.
 
 use crate::cli::{
-    Clear, Command, Config, EnergyOrder, HealthArgs, HostArgs, OrderArgs, RouteArgs, Show, ShowBgp,
-    ShowBgpEvpn, ShowEvpn, ShowL2vpn, Subject, keywords, vni_word,
+    Clear, Command, Config, EnergyOrder, HealthArgs, HostArgs, NeighborPart, OrderArgs, RouteArgs,
+    Show, ShowBgp, ShowBgpEvpn, ShowEvpn, ShowL2vpn, Subject, keywords, vni_word,
 };
 use crate::out::{self, Form};
 use crate::text::show_seconds;
@@ -98,11 +98,15 @@ impl Remote {
             ShowBgp::Summary | ShowBgp::L2vpn(ShowL2vpn::Evpn(ShowBgpEvpn::Summary)) => {
                 self.answer(&self.client.summary().await?, show::bgp::summary)
             }
-            ShowBgp::Neighbor { address: None } => {
+            ShowBgp::Neighbor { address: None, .. } => {
                 let neighbors = self.client.neighbors().await?;
                 self.answer(&neighbors, |all| show::neighbor::neighbors(all))
             }
-            ShowBgp::Neighbor { address: Some(address) } => {
+            ShowBgp::Neighbor { address: Some(address), part: Some(NeighborPart::Events) } => {
+                let neighbor = self.client.neighbor(*address).await?;
+                self.answer(&neighbor.events, |events| show::neighbor::events(events))
+            }
+            ShowBgp::Neighbor { address: Some(address), part: None } => {
                 let neighbor = self.client.neighbor(*address).await?;
                 self.answer(&neighbor, |one| show::neighbor::neighbors(std::slice::from_ref(one)))
             }

@@ -10,15 +10,17 @@ use crate::disk::Boot;
 use crate::engine_io::EngineHandle;
 use crate::feeds;
 use crate::logging::SetLevel;
-use crate::peer_io::{Target, lock};
+use crate::peer_io::{Target, Targets, lock};
 use crate::settings::{Resolved, resolve};
 use evpn_config::{Change, Derived, Effect, Feed, Loaded, Source, diff, effective, load};
-use evpn_engine::Input;
+use evpn_engine::{ClearKind, Input};
+use evpn_proto::bgp::session::StopReason;
 use evpn_proto::types::Time;
+use evpn_rib::PeerIdx;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
@@ -114,7 +116,7 @@ pub(crate) struct Control {
     clock: Clock,
     engine: EngineHandle,
     dataplane: dataplane_io::Handle,
-    targets: Arc<Mutex<Vec<Target>>>,
+    targets: Targets,
     boot: Boot,
     set_log_level: SetLevel,
     in_force: Mutex<InForce>,
@@ -128,7 +130,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Clock,
     pub(crate) engine: EngineHandle,
     pub(crate) dataplane: dataplane_io::Handle,
-    pub(crate) targets: Arc<Mutex<Vec<Target>>>,
+    pub(crate) targets: Targets,
     pub(crate) boot: Boot,
     pub(crate) set_log_level: SetLevel,
     pub(crate) read: Read,
@@ -194,8 +196,15 @@ impl Control {
             tracing::warn!("the log level stays as it was: {error}");
         }
         self.dataplane.audit_interval(loaded.config.evpn.audit_interval);
-        merge_targets(&mut lock(&self.targets), &settings.neighbors, targets);
+        let mut moved = Vec::new();
+        self.targets
+            .send_modify(|known| moved = merge_targets(known, &settings.neighbors, targets));
         self.engine.input(Input::Reconfigure(Box::new(settings))).await;
+        // A connection keeps the ends, the distance and the key that it was made with.
+        for peer in moved {
+            let kind = ClearKind::Hard(StopReason::ConfigChanged);
+            self.engine.input(Input::Clear { peer, kind }).await;
+        }
         let mut in_force = lock(&self.in_force);
         in_force.loaded = loaded;
         in_force.files = files;
@@ -248,16 +257,24 @@ impl ConfigControl for Control {
     }
 }
 
-/// Neighbours keep their places for as long as evpnd runs: the engine numbers them once.
+/// Neighbours keep their places for as long as evpnd runs: the engine numbers them once. Tells
+/// which of them are reached otherwise than before.
 fn merge_targets(
     known: &mut Vec<Target>,
     neighbors: &[evpn_engine::settings::NeighborSettings],
     wanted: Vec<Target>,
-) {
+) -> Vec<PeerIdx> {
+    let mut moved = Vec::new();
     for (neighbor, target) in neighbors.iter().zip(wanted) {
-        match known.iter_mut().find(|t| t.address.ip() == neighbor.address) {
-            Some(place) => *place = target,
+        match known.iter().position(|t| t.address.ip() == neighbor.address) {
+            Some(place) => {
+                let former = known.get_mut(place).map(|known| std::mem::replace(known, target));
+                if former.as_ref() != known.get(place) {
+                    moved.extend(u16::try_from(place).map(PeerIdx));
+                }
+            }
             None => known.push(target),
         }
     }
+    moved
 }

@@ -22,6 +22,7 @@ mod feeds;
 mod logging;
 mod peer_io;
 mod run;
+mod secret;
 mod settings;
 mod systemd;
 mod timer;

@@ -11,7 +11,7 @@ use crate::dataplane_io;
 use crate::disk::{Boot, Disk};
 use crate::engine_io::{self, EngineHandle, ToEngine};
 use crate::logging;
-use crate::peer_io::{Accepted, Listener, ListenerState, ToPeers};
+use crate::peer_io::{Accepted, Listener, ListenerState, Targets, ToPeers};
 use crate::settings::{Resolved, resolve};
 use crate::systemd;
 use crossbeam_channel::Receiver;
@@ -20,11 +20,12 @@ use evpn_dataplane::facts::{KernelEvent, Link};
 use evpn_engine::{Engine, Start};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 /// How long the kernel's first dump may take before we say that we wait for it.
 const DUMP_PATIENCE: Duration = Duration::from_secs(30);
@@ -74,7 +75,8 @@ pub(crate) fn run(path: PathBuf, read: Read) -> Result<(), RunError> {
     }
     let seed = u64::from(u32::from(settings.router_id)) ^ u64::from(std::process::id());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (accepted, targets): (Accepted, _) = (Arc::default(), Arc::new(Mutex::new(targets)));
+    let (accepted, targets): (Accepted, _) =
+        (Arc::default(), Arc::new(watch::Sender::new(targets)));
     let peers = ToPeers::new(
         runtime.handle().clone(),
         engine.clone(),
@@ -160,8 +162,9 @@ struct Daemon {
 impl Daemon {
     async fn serve(&self, parts: control::Parts) -> Result<(), RunError> {
         let config = parts.read.loaded.config.clone();
+        let targets = Arc::clone(&parts.targets);
         let control = Arc::new(Control::new(parts)?);
-        let listeners = self.listen(&config);
+        let listeners = self.listen(&config, targets);
         let backend = AppBackend::new(
             self.engine.clone(),
             self.dataplane.clone(),
@@ -185,13 +188,14 @@ impl Daemon {
         outcome
     }
 
-    fn listen(&self, config: &Config) -> ListenerState {
+    fn listen(&self, config: &Config, targets: Targets) -> ListenerState {
         let state = ListenerState::default();
         let listener = Listener {
             engine: self.engine.clone(),
             accepted: Arc::clone(&self.accepted),
             serials: Arc::new(AtomicU64::new(0)),
             state: Arc::clone(&state),
+            targets,
         };
         for address in &config.router.listen {
             let address = SocketAddr::new(*address, config.router.port);

@@ -5,6 +5,7 @@
 
 use crate::disk::Boot;
 use crate::peer_io::Target;
+use crate::peer_io::guard::{Guard, Key};
 use evpn_config::{AutoRouteTarget, Config, Derived, PeerAs, RdChoice, Redistribute, RtChoice};
 use evpn_dataplane::facts::{Link, LinkKind};
 use evpn_energy::plausibility::Gates;
@@ -57,8 +58,8 @@ pub(crate) fn resolve(config: &Config, links: &[Link], boot: Boot) -> Result<Res
         stale_time: config.router.stale_time,
         energy: Some(energy),
     };
-    let targets = config.neighbors.iter().map(|n| target(config, n)).collect();
-    Ok(Resolved { settings, targets, derived })
+    let targets: Result<_, String> = config.neighbors.iter().map(|n| target(config, n)).collect();
+    Ok(Resolved { settings, targets: targets?, derived })
 }
 
 /// The configured router id, or the lowest VTEP address of IPv4, or the lowest address that is
@@ -133,18 +134,25 @@ fn neighbor(
         shutdown: neighbor.shutdown,
         multihop: neighbor.multihop > 1 || neighbor.is_internal(own),
         route_reflector_client: neighbor.route_reflector_client,
+        max_prefix: neighbor.max_prefix,
     }
 }
 
 /// RFC 4271 leaves it to the implementation: toward another AS packets live one hop unless
 /// `multihop` says more, as every other speaker does.
-fn target(config: &Config, neighbor: &evpn_config::Neighbor) -> Target {
+fn target(config: &Config, neighbor: &evpn_config::Neighbor) -> Result<Target, String> {
     let internal = neighbor.is_internal(config.router.asn);
-    Target {
+    let key = neighbor.password_file.as_deref().map(Key::read).transpose();
+    let guard = Guard {
+        key: key.map_err(|e| format!("neighbor {}: {e}", neighbor.address))?,
+        max_hops: neighbor.ttl_security,
+    };
+    Ok(Target {
         address: SocketAddr::new(neighbor.address, neighbor.port),
         source: neighbor.update_source,
         ttl: (!internal).then_some(neighbor.multihop),
-    }
+        guard,
+    })
 }
 
 fn targets(choices: &[RtChoice]) -> Targets {

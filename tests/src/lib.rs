@@ -15,6 +15,7 @@ mod fabric;
 mod flow;
 mod frames;
 mod frr;
+pub mod hostile;
 mod machine;
 mod notify;
 mod ns;

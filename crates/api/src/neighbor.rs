@@ -48,6 +48,10 @@ pub struct Neighbor {
     pub message_stats: MessageStats,
     /// EVPN routes.
     pub l2_vpn_evpn: FamilyCounters,
+    /// What was wrong with its messages.
+    pub errors: MessageErrors,
+    /// Its routes are reflected to every internal neighbour.
+    pub route_reflector_client: bool,
     /// How often the session came up.
     pub connections_established: u64,
     /// How often it went down again.
@@ -143,6 +147,23 @@ pub struct MessageStats {
     pub total_recv: u64,
 }
 
+/// What was wrong with a neighbour's UPDATEs since start, by what became of it (RFC 7606).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageErrors {
+    /// Attributes that were left out.
+    pub attributes_discarded: u64,
+    /// Routes that were left out.
+    pub routes_discarded: u64,
+    /// Updates whose routes counted as withdrawn.
+    pub treat_as_withdraw: u64,
+    /// Times that the family was given up.
+    pub families_disabled: u64,
+    /// The last error in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last: Option<String>,
+}
+
 /// A neighbour's routes of one family.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -153,8 +174,9 @@ pub struct FamilyCounters {
     pub accepted_prefix_counter: u64,
     /// Advertised to it.
     pub sent_prefix_counter: u64,
-    /// Updates of it that were treated as withdrawals for an error in them (RFC 7606).
-    pub treat_as_withdraw: u64,
+    /// The most that it may have here; more stop the session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix_allowed_max: Option<u32>,
 }
 
 /// The body of `POST bgp/neighbors/{address}/clear`.

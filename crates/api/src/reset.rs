@@ -242,7 +242,10 @@ impl Cause {
                 format!("`ip route get {peer}`, then look at that link")
             }
             Self::MaxPrefix { .. } => {
-                format!("raise the limit, or find out why {peer} sends so many")
+                format!(
+                    "find out why {peer} sends so many, or raise its `max-prefix`; then `evpnctl \
+                     clear bgp {peer}`"
+                )
             }
             Self::Notified { code: 6, subcode: 2, .. } => {
                 format!("it was shut down there: enable us at {peer}")

@@ -16,15 +16,21 @@ const FOREIGN: &[(&str, &str)] = &[
     ("keepalive-interval", "keepalive"),
     ("local-address", "update-source"),
     ("local-as", "as"),
+    ("maximum-prefix", "max-prefix"),
+    ("md5", "password-file"),
+    ("password", "password-file"),
     ("peer", "neighbor"),
     ("peer-as", "as"),
     ("peer-group", "group"),
     ("remote-as", "as"),
     ("route-distinguisher", "rd"),
+    ("route-reflector", "route-reflector-client"),
     ("router-id", "id"),
+    ("rr-client", "route-reflector-client"),
     ("shut", "shutdown"),
     ("source-address", "update-source"),
     ("ttl", "multihop"),
+    ("ttl-security-hops", "ttl-security"),
 ];
 
 /// The advice for an unknown key of a section whose known keys are `known`.

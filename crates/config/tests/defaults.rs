@@ -35,7 +35,7 @@ fn a_working_leaf_takes_five_lines() {
 fn every_key_can_be_written() {
     let config = config(include_str!("full.toml"));
     assert_eq!(config.router.asn.0, (65_000 << 16) | 1);
-    let [first, second] = config.neighbors.as_slice() else { panic!("two neighbors") };
+    let [first, second, _] = config.neighbors.as_slice() else { panic!("three neighbors") };
     // From the group.
     assert_eq!((first.asn, first.multihop, first.passive), (PeerAs::External, 2, true));
     assert_eq!(

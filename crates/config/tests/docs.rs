@@ -60,10 +60,37 @@ fn the_reference_has_no_row_of_a_key_that_is_gone() {
     }
 }
 
-/// The bodies of the fences of a language.
+/// Other documents with examples. One that does not say who the router is adds to another.
+const OTHERS: [(&str, &str); 4] = [
+    ("README.md", include_str!("../../../README.md")),
+    ("energy.md", include_str!("../../../docs/energy.md")),
+    ("getting-started.md", include_str!("../../../docs/getting-started.md")),
+    ("neighbors.md", include_str!("../../../docs/neighbors.md")),
+];
+
+/// The bodies of the reference's fences of a language.
 fn fences(language: &str) -> Vec<&'static str> {
+    fences_of(DOCS, language)
+}
+
+fn fences_of<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
     let open = format!("```{language}\n");
-    DOCS.split(&open).skip(1).filter_map(|rest| rest.split("\n```").next()).collect()
+    document.split(&open).skip(1).filter_map(|rest| rest.split("\n```").next()).collect()
+}
+
+#[test]
+fn every_example_of_other_documents_loads() {
+    let mut count = 0;
+    for (name, document) in OTHERS {
+        for example in fences_of(document, "toml") {
+            count += 1;
+            let router = if example.contains("[router]") { "" } else { "[router]\nas = 65001\n" };
+            if let Err(errors) = load(&[Source::new(name, &format!("{router}{example}"))]) {
+                panic!("{}", errors.report());
+            }
+        }
+    }
+    assert!(count >= 4, "{count}");
 }
 
 #[test]

@@ -523,7 +523,7 @@ impl Engine {
 
     fn clear(&mut self, now: Now, peer: PeerIdx, kind: ClearKind) {
         match kind {
-            ClearKind::Hard(reason) => self.session(now, peer, session::Input::Stop { reason }),
+            ClearKind::Hard(reason) => self.reset(now, peer, reason),
             ClearKind::Soft => {
                 let Some(place) = self.peers.get(usize::from(peer.0)) else { return };
                 let refresh = place.request_refresh();

@@ -54,6 +54,8 @@ pub(crate) struct Peer {
     pub(crate) told: Option<String>,
     pub(crate) faults: Faults,
     pub(crate) last_fault: Option<String>,
+    /// It announced more than it may, and is down until somebody starts it again.
+    pub(crate) is_over_limit: bool,
 }
 
 /// What there is only while the session is Established.
@@ -83,6 +85,7 @@ impl Peer {
             told: None,
             faults: Faults::default(),
             last_fault: None,
+            is_over_limit: false,
         }
     }
 

@@ -211,7 +211,7 @@ impl Engine {
         self.session(now, index, session::Input::Received { connection, message: seen, at });
         let counts = self.peer(index).is_some_and(|p| p.up_on(connection).is_some());
         match message {
-            Message::Update(update) if counts => self.update(index, update),
+            Message::Update(update) if counts => self.update(now, index, update),
             Message::RouteRefresh(refresh) if counts => self.refresh(index, refresh),
             _ => {}
         }
@@ -224,7 +224,7 @@ impl Engine {
         }
     }
 
-    fn update(&mut self, index: PeerIdx, update: Update) {
+    fn update(&mut self, now: Now, index: PeerIdx, update: Update) {
         let Some(peer) = self.peer_mut(index) else { return };
         let Some(up) = peer.up.as_mut().filter(|up| up.group.is_some()) else { return };
         if update.action != Action::Accept {
@@ -254,6 +254,29 @@ impl Engine {
         for route in update.announced {
             let reject = reject.or_else(|| no_host(&route.key));
             self.rib.announce(index, route, &attributes, reject);
+        }
+        self.check_limit(now, index);
+    }
+
+    /// RFC 4486 section 4: a neighbour that announces more than it may is stopped, before what it
+    /// announces takes the room of others.
+    fn check_limit(&mut self, now: Now, index: PeerIdx) {
+        let held = self.rib.table.counts(index).held;
+        let Some(peer) = self.peer_mut(index) else { return };
+        let limit = peer.settings.max_prefix.and_then(|max| usize::try_from(max).ok());
+        if limit.is_some_and(|max| held > max) && !peer.is_over_limit {
+            peer.is_over_limit = true;
+            self.stop(now, index, StopReason::MaximumPrefixes);
+        }
+    }
+
+    /// Ends the session; one that is down for too many routes is let in again.
+    pub(crate) fn reset(&mut self, now: Now, index: PeerIdx, reason: StopReason) {
+        let over = |peer: &mut Peer| std::mem::take(&mut peer.is_over_limit);
+        if self.peer_mut(index).is_some_and(over) {
+            self.session(now, index, session::Input::Start);
+        } else {
+            self.stop(now, index, reason);
         }
     }
 
@@ -387,12 +410,14 @@ impl Engine {
         let client = wanted.route_reflector_client != peer.settings.route_reflector_client;
         let change = if client { Change::ResetNeeded } else { change };
         let shutdown = wanted.shutdown;
+        let again = peer.is_over_limit && wanted.max_prefix != peer.settings.max_prefix;
         peer.settings = wanted;
         match (was_shutdown, shutdown, change) {
             (false, true, _) => {
                 self.stop(now, index, StopReason::AdminShutdown { text: String::new() });
             }
             (true, false, _) => self.session(now, index, session::Input::Start),
+            (false, false, _) if again => self.reset(now, index, StopReason::ConfigChanged),
             (false, false, Change::ResetNeeded) => self.stop(now, index, StopReason::ConfigChanged),
             _ => {}
         }

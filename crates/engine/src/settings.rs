@@ -55,6 +55,8 @@ pub struct NeighborSettings {
     pub multihop: bool,
     /// An internal neighbour whose routes are reflected to all others, and theirs to it.
     pub route_reflector_client: bool,
+    /// The most routes that it may have here.
+    pub max_prefix: Option<u32>,
 }
 
 /// Whether every VNI of the kernel is served.

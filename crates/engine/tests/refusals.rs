@@ -11,9 +11,11 @@ use evpn_engine::view::routes::{PathFate, RouteFilter};
 use evpn_engine::view::why::Fate;
 use evpn_engine::{ClearKind, Event, Input};
 use evpn_proto::bgp::attributes::{ExtCommunity, RawAttribute};
+use evpn_proto::bgp::session::{SessionState, StopReason};
 use evpn_proto::types::{Asn, EthernetTag, Label, Rd, RouteKey, RouteTarget};
 use evpn_rib::decision::Step;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Optional and transitive (RFC 4271 section 4.3).
 const RELAYED: u8 = 0xc0;
@@ -212,4 +214,34 @@ fn a_sticky_host_stays_and_the_loser_says_why() {
     let why = net.view(0).why_mac(mac(7), None);
     let local = why.tables[0].candidates.iter().find(|c| c.peer.is_none()).unwrap();
     assert!(local.reason.ends_with("mobility sequence 0, sticky"), "{}", local.reason);
+}
+
+#[test]
+fn a_neighbour_that_announces_more_than_it_may_is_stopped_until_somebody_lets_it_in_again() {
+    let mut net = two();
+    net.reconfigure(0, |settings| settings.neighbors[0].max_prefix = Some(10));
+    let more = |net: &mut Net, from: u8, to: u8| {
+        let routes = (from..=to).map(|n| mac_route(2, mac(n))).collect();
+        net.inject(0, 2, attributes(2), routes);
+    };
+    let state = |net: &Net| net.view(0).neighbors()[0].session.state();
+    let held = |net: &Net| net.view(0).neighbors()[0].received.held;
+    let room = u8::try_from(10 - held(&net)).unwrap();
+    more(&mut net, 100, 99 + room);
+    assert_eq!((held(&net), state(&net)), (10, SessionState::Established), "as many as it may");
+    more(&mut net, 120, 120);
+    assert_eq!((held(&net), state(&net)), (0, SessionState::Idle));
+    assert_eq!(net.tables(0).host(mac(100)), None);
+    net.advance(Duration::from_secs(600));
+    assert_eq!(state(&net), SessionState::Idle, "it does not come back by itself");
+    let peer = net.view(0).neighbors()[0].index;
+    let reason = StopReason::Reset { text: String::new() };
+    net.input(0, Input::Clear { peer, kind: ClearKind::Hard(reason) });
+    net.advance(Duration::from_secs(30));
+    assert_eq!(state(&net), SessionState::Established, "an operator lets it in");
+    more(&mut net, 100, 120);
+    assert_eq!(state(&net), SessionState::Idle, "the limit still holds");
+    net.reconfigure(0, |settings| settings.neighbors[0].max_prefix = None);
+    net.advance(Duration::from_secs(30));
+    assert_eq!(state(&net), SessionState::Established, "and so does another limit");
 }

@@ -1,15 +1,19 @@
 //! What neighbours that are told the same are told (Adj-RIB-Out).
 //!
-//! A group remembers, for each route, the number of its last change. A neighbour is a cursor in
-//! that order: what lies behind it the neighbour knows, what lies ahead it is still to be told. A
-//! route that changes again before it was told just moves to the end.
+//! A group keeps a log of changes and remembers, for each route, the number of its last one. A
+//! neighbour is a cursor in the log: what lies behind it the neighbour knows, what lies ahead it is
+//! still to be told. A route that changes again before it was told just moves to the end; what it
+//! leaves behind in the log is void, and goes when half of the log is.
 //!
 //! **A slow neighbour costs a cursor: memory is bounded by the table, never by how often it
 //! changes.** A withdrawn route stays as a tombstone until every neighbour has passed it.
 
 use crate::table::{DestId, Table};
 use crate::{Map, PeerIdx};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::VecDeque;
+
+/// Void entries that a log may have beside as many as there are others.
+const VOID_MAX: usize = 1024;
 
 /// What neighbours are to hold of a route.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,12 +24,20 @@ pub enum Export {
     Withdraw,
 }
 
+/// What a group was told of a route last.
 #[derive(Clone, Copy, Debug)]
 struct Out {
+    /// The number of that change; 0 for a route that the group knows nothing of.
     sequence: u64,
     export: Export,
     /// The source of the best path was told of another one before, which must end there.
     withdraw_at_source: bool,
+}
+
+const _: () = assert!(size_of::<Out>() <= 16);
+
+impl Out {
+    const NOTHING: Self = Self { sequence: 0, export: Export::Withdraw, withdraw_at_source: false };
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,20 +65,53 @@ pub struct Batch {
 /// A group of neighbours.
 #[derive(Debug, Default)]
 pub struct UpdateGroup {
-    out: Map<DestId, Out>,
-    changes: BTreeMap<u64, DestId>,
-    tombstones: BTreeSet<u64>,
+    /// By the destinations' numbers.
+    outs: Vec<Out>,
+    /// Routes in the order of their changes; the first has the number after `before`.
+    log: VecDeque<DestId>,
+    before: u64,
+    /// The numbers of withdrawals that somebody may still have to be told, ascending.
+    tombstones: VecDeque<u64>,
     members: Vec<Member>,
     /// How many of the announced routes came from each neighbour, who is not told them back.
     from: Map<PeerIdx, usize>,
-    last: u64,
+    announced: usize,
+    /// Entries of the log that are not void.
+    live: usize,
 }
 
 impl UpdateGroup {
+    /// The number of the last change.
+    fn last(&self) -> u64 {
+        self.before.saturating_add(count(self.log.len()))
+    }
+
+    fn out(&self, id: DestId) -> Option<Out> {
+        let out = usize::try_from(id.0).ok().and_then(|place| self.outs.get(place));
+        out.copied().filter(|out| out.sequence != 0)
+    }
+
+    fn put(&mut self, id: DestId, out: Out) {
+        let Ok(place) = usize::try_from(id.0) else { return };
+        if place >= self.outs.len() {
+            self.outs.resize(place.saturating_add(1), Out::NOTHING);
+        }
+        if let Some(slot) = self.outs.get_mut(place) {
+            *slot = out;
+        }
+    }
+
+    /// The change with a number, unless it is void.
+    fn at(&self, sequence: u64) -> Option<(DestId, Out)> {
+        let place = usize::try_from(sequence.checked_sub(self.before)?.checked_sub(1)?).ok()?;
+        let id = *self.log.get(place)?;
+        self.out(id).filter(|out| out.sequence == sequence).map(|out| (id, out))
+    }
+
     /// A neighbour joins and is to be told everything.
     pub fn join(&mut self, peer: PeerIdx) {
         self.members.retain(|m| m.peer != peer);
-        self.members.push(Member { peer, cursor: 0, joined: self.last });
+        self.members.push(Member { peer, cursor: 0, joined: self.last() });
     }
 
     /// A neighbour is to be told everything again, with the withdrawals that it has not heard yet.
@@ -78,8 +123,9 @@ impl UpdateGroup {
 
     /// Every neighbour is to be told everything that there is now.
     pub fn rejoin_all(&mut self) {
+        let last = self.last();
         for member in &mut self.members {
-            (member.cursor, member.joined) = (0, self.last);
+            (member.cursor, member.joined) = (0, last);
         }
     }
 
@@ -96,17 +142,17 @@ impl UpdateGroup {
 
     /// Lets go of every destination.
     pub fn clear(&mut self, table: &mut Table) {
-        for (_, id) in std::mem::take(&mut self.changes) {
-            table.let_go(id);
+        let known = self.outs.iter().enumerate().filter(|(_, out)| out.sequence != 0);
+        for id in known.filter_map(|(place, _)| u32::try_from(place).ok()) {
+            table.let_go(DestId(id));
         }
-        self.out.clear();
-        self.from.clear();
-        self.tombstones.clear();
+        let members = std::mem::take(&mut self.members);
+        *self = Self { before: self.last(), members, ..Self::default() };
     }
 
     /// How many routes the group's neighbours are told (those of their own included).
-    pub fn announced(&self) -> usize {
-        self.out.len() - self.tombstones.len()
+    pub const fn announced(&self) -> usize {
+        self.announced
     }
 
     /// How many routes the neighbour is told, when it is current.
@@ -116,45 +162,81 @@ impl UpdateGroup {
 
     /// Whether the route is among them.
     pub fn is_announced(&self, id: DestId, peer: PeerIdx) -> bool {
-        let export = self.out.get(&id).map(|o| o.export);
+        let export = self.out(id).map(|o| o.export);
         matches!(export, Some(Export::Announce(source)) if source != peer)
     }
 
     /// A route's best path changed; `export` says what of it concerns this group.
     pub fn change(&mut self, table: &mut Table, id: DestId, export: Export) {
-        let former = self.out.get(&id).copied();
+        let former = self.out(id);
+        // Whoever is the source now may have been told of another one, and what came in between is
+        // not told any more.
         let withdraw_at_source = match (former.map(|f| f.export), export) {
             (None | Some(Export::Withdraw), Export::Withdraw) => return,
-            (Some(Export::Announce(was)), Export::Announce(is)) => was != is,
-            _ => false,
+            (Some(Export::Announce(was)), Export::Announce(is)) if was == is => {
+                former.is_some_and(|f| f.withdraw_at_source)
+            }
+            (former, _) => former.is_some(),
         };
         if let Some(Export::Announce(was)) = former.map(|f| f.export) {
             let count = self.from.entry(was).or_default();
             *count = count.saturating_sub(1);
+            self.announced = self.announced.saturating_sub(1);
         }
         if let Export::Announce(is) = export {
             *self.from.entry(is).or_default() += 1;
+            self.announced = self.announced.saturating_add(1);
         }
-        self.last += 1;
-        let sequence = self.last;
-        self.out.insert(id, Out { sequence, export, withdraw_at_source });
-        self.changes.insert(sequence, id);
-        match former {
-            Some(former) => {
-                self.changes.remove(&former.sequence);
-                self.tombstones.remove(&former.sequence);
-            }
-            None => table.hold(id),
+        self.log.push_back(id);
+        let sequence = self.last();
+        self.put(id, Out { sequence, export, withdraw_at_source });
+        if former.is_none() {
+            self.live = self.live.saturating_add(1);
+            table.hold(id);
         }
         if export == Export::Withdraw {
-            self.tombstones.insert(sequence);
+            self.tombstones.push_back(sequence);
             self.collect(table);
         }
+        if self.log.len() > self.live.saturating_mul(2).saturating_add(VOID_MAX) {
+            self.compact();
+        }
+    }
+
+    /// Drops what is void from the log. What stays gets new numbers, all of them above the old
+    /// ones, so that a number never stands for two places in the log.
+    fn compact(&mut self) {
+        let (first, last) = (self.before.saturating_add(1), self.last());
+        let mut members = std::mem::take(&mut self.members);
+        let ends = members.iter_mut().flat_map(|m| [&mut m.cursor, &mut m.joined]);
+        let mut ends: Vec<&mut u64> = ends.collect();
+        ends.sort_unstable();
+        let mut ends = ends.into_iter().peekable();
+        let mut log = VecDeque::with_capacity(self.live);
+        self.tombstones.clear();
+        self.before = last;
+        for (sequence, id) in (first..).zip(std::mem::take(&mut self.log)) {
+            while let Some(end) = ends.next_if(|end| **end < sequence) {
+                *end = last.saturating_add(count(log.len()));
+            }
+            let Some(mut out) = self.out(id).filter(|out| out.sequence == sequence) else {
+                continue;
+            };
+            log.push_back(id);
+            out.sequence = last.saturating_add(count(log.len()));
+            if out.export == Export::Withdraw {
+                self.tombstones.push_back(out.sequence);
+            }
+            self.put(id, out);
+        }
+        ends.for_each(|end| *end = last.saturating_add(count(log.len())));
+        self.log = log;
+        self.members = members;
     }
 
     /// Whether the neighbour knows everything.
     pub fn is_current(&self, peer: PeerIdx) -> bool {
-        self.member(peer).is_none_or(|m| m.cursor >= self.last)
+        self.member(peer).is_none_or(|m| m.cursor >= self.last())
     }
 
     /// Whether the neighbour has been told all that there was when it joined, so that End-of-RIB
@@ -177,23 +259,25 @@ impl UpdateGroup {
         let Some(member) = self.member(peer) else { return Batch::default() };
         let mut batch = Batch { to: member.cursor, ..Batch::default() };
         let joined_last = self.members.iter().map(|m| m.joined).max().unwrap_or(0);
-        let ahead = self.changes.range(member.cursor + 1..);
-        for (sequence, id) in ahead.take(count_max) {
-            batch.to = *sequence;
-            let Some(out) = self.out.get(id) else { continue };
+        let mut told = 0;
+        for sequence in member.cursor.max(self.before).saturating_add(1)..=self.last() {
+            let change = self.at(sequence);
+            if change.is_some() && told == count_max {
+                break;
+            }
+            batch.to = sequence;
+            let Some((id, out)) = change else { continue };
+            told += 1;
             batch.of_one |= match out.export {
                 Export::Announce(source) => self.member(source).is_some(),
-                Export::Withdraw => *sequence <= joined_last,
+                Export::Withdraw => sequence <= joined_last,
             };
             match out.export {
-                Export::Announce(source) if source != peer => batch.announce.push(*id),
+                Export::Announce(source) if source != peer => batch.announce.push(id),
                 Export::Announce(_) if !out.withdraw_at_source => {}
-                _ if *sequence <= member.joined => {}
-                _ => batch.withdraw.push(*id),
+                _ if sequence <= member.joined => {}
+                _ => batch.withdraw.push(id),
             }
-        }
-        if batch.announce.is_empty() && batch.withdraw.is_empty() && batch.to == member.cursor {
-            batch.to = self.last;
         }
         batch
     }
@@ -209,22 +293,32 @@ impl UpdateGroup {
     /// Drops tombstones that every neighbour has passed.
     fn collect(&mut self, table: &mut Table) {
         let passed = self.members.iter().map(|m| m.cursor).min().unwrap_or(u64::MAX);
-        while let Some(&sequence) = self.tombstones.first() {
-            if sequence > passed {
+        while let Some(sequence) = self.tombstones.front().copied().filter(|s| *s <= passed) {
+            self.tombstones.pop_front();
+            let Some((id, _)) = self.at(sequence) else { continue };
+            self.put(id, Out::NOTHING);
+            self.live = self.live.saturating_sub(1);
+            table.let_go(id);
+        }
+        while let Some(id) = self.log.front().copied() {
+            let sequence = self.before.saturating_add(1);
+            if self.out(id).is_some_and(|out| out.sequence == sequence) {
                 return;
             }
-            self.tombstones.remove(&sequence);
-            if let Some(id) = self.changes.remove(&sequence) {
-                self.out.remove(&id);
-                table.let_go(id);
-            }
+            self.log.pop_front();
+            self.before = sequence;
         }
     }
+}
+
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     const A: PeerIdx = PeerIdx(1);
     const B: PeerIdx = PeerIdx(2);
@@ -258,7 +352,7 @@ mod tests {
         group.join(B);
         assert_eq!(tell(&mut group, &mut table, B), (vec![], vec![]));
         assert_eq!(tell(&mut group, &mut table, A), (vec![], vec![1]));
-        assert!(group.out.is_empty() && group.changes.is_empty());
+        assert!(group.live == 0 && group.log.is_empty());
     }
 
     #[test]
@@ -299,6 +393,82 @@ mod tests {
             group.change(&mut table, DestId(1), Export::Announce(PeerIdx::LOCAL));
             group.change(&mut table, DestId(1), Export::Withdraw);
         }
-        assert!(group.changes.len() <= 1 && group.tombstones.len() <= 1);
+        assert!(group.live <= 1 && group.log.len() <= VOID_MAX + 4, "{}", group.log.len());
+    }
+
+    /// Whatever changes, whoever comes and goes, in whatever portions they are told: each ends up
+    /// with what is announced by others, and the log stays small.
+    #[test]
+    fn everybody_ends_up_with_what_there_is() {
+        const PEERS: u16 = 4;
+        const IDS: u32 = 60;
+        for seed in 0..20u64 {
+            let mut state = seed;
+            let mut below = |bound: u64| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 33) % bound
+            };
+            let (mut group, mut table) = (UpdateGroup::default(), Table::default());
+            let mut truth = [Export::Withdraw; IDS as usize];
+            let mut held: [Option<BTreeSet<u32>>; PEERS as usize] = Default::default();
+            let tell = |group: &mut UpdateGroup,
+                        table: &mut Table,
+                        peer: u16,
+                        at_most,
+                        known: &mut BTreeSet<u32>| {
+                let batch = group.next_batch(PeerIdx(peer), at_most);
+                group.advance(table, PeerIdx(peer), batch.to);
+                known.extend(batch.announce.iter().map(|id| id.0));
+                for id in batch.withdraw {
+                    known.remove(&id.0);
+                }
+            };
+            for _ in 0..8000 {
+                let peer = u16::try_from(below(PEERS.into())).unwrap();
+                let known = &mut held[usize::from(peer)];
+                match below(40) {
+                    0 => {
+                        group.join(PeerIdx(peer));
+                        *known = Some(Default::default());
+                    }
+                    1 => {
+                        group.leave(&mut table, PeerIdx(peer));
+                        *known = None;
+                    }
+                    2 => group.retell(PeerIdx(peer)),
+                    3..=9 => {
+                        if let Some(known) = known {
+                            let at_most = usize::try_from(1 + below(30)).unwrap();
+                            tell(&mut group, &mut table, peer, at_most, known);
+                        }
+                    }
+                    _ => {
+                        let id = u32::try_from(below(IDS.into())).unwrap();
+                        let export = match below(3) {
+                            0 => Export::Withdraw,
+                            1 => Export::Announce(PeerIdx::LOCAL),
+                            _ => Export::Announce(PeerIdx(peer)),
+                        };
+                        truth[id as usize] = export;
+                        group.change(&mut table, DestId(id), export);
+                    }
+                }
+                assert!(group.log.len() <= 2 * IDS as usize + VOID_MAX + 1);
+            }
+            for (peer, known) in (0..PEERS).zip(&mut held) {
+                let Some(known) = known else { continue };
+                while !group.is_current(PeerIdx(peer)) {
+                    tell(&mut group, &mut table, peer, 7, known);
+                }
+                let wanted = truth.iter().zip(0u32..).filter(|(export, _)| {
+                    matches!(export, Export::Announce(source) if *source != PeerIdx(peer))
+                });
+                let wanted: BTreeSet<u32> = wanted.map(|(_, id)| id).collect();
+                assert_eq!(*known, wanted, "peer {peer}, seed {seed}");
+                assert_eq!(group.announced_to(PeerIdx(peer)), wanted.len());
+            }
+            group.clear(&mut table);
+            assert_eq!((group.announced(), group.live, group.log.len()), (0, 0, 0));
+        }
     }
 }

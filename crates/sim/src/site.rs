@@ -204,6 +204,7 @@ pub(crate) fn settings(scenario: &Scenario, node: NodeId, birth: Birth) -> Setti
             shutdown: false,
             multihop: false,
             route_reflector_client: false,
+            max_prefix: None,
         }
     };
     let leaf = is_leaf(scenario, node);

@@ -5,6 +5,7 @@
 use super::Lines;
 use crate::table::{Column, Table};
 use crate::text::{duration, or_dash, yes_no};
+use evpn_api::Event;
 use evpn_api::bgp::SessionState;
 use evpn_api::neighbor::{CapabilityState, GracefulRestartState, Neighbor};
 
@@ -54,13 +55,31 @@ fn neighbor(neighbor: &Neighbor) -> String {
     lines.field(
         "  EVPN routes",
         &format!(
-            "received {}, accepted {}, sent {}; updates treated as withdrawals {}",
+            "received {}{}, accepted {}, sent {}",
             routes.received_prefix_counter,
+            routes.prefix_allowed_max.map(|max| format!(" of at most {max}")).unwrap_or_default(),
             routes.accepted_prefix_counter,
             routes.sent_prefix_counter,
-            routes.treat_as_withdraw
         ),
     );
+    if neighbor.route_reflector_client {
+        lines.field("  Reflection", "a client of ours");
+    }
+    let errors = &neighbor.errors;
+    lines.field(
+        "  Errors",
+        &format!(
+            "attributes left out {}, routes left out {}, updates treated as withdrawals {}, \
+             family given up {}",
+            errors.attributes_discarded,
+            errors.routes_discarded,
+            errors.treat_as_withdraw,
+            errors.families_disabled
+        ),
+    );
+    if let Some(last) = &errors.last {
+        lines.field("  Last error", last);
+    }
     lines.field("  Graceful restart", &graceful_restart(&neighbor.graceful_restart_info));
     lines.add(2, "Capabilities");
     for capability in &neighbor.neighbor_capabilities {
@@ -68,10 +87,21 @@ fn neighbor(neighbor: &Neighbor) -> String {
     }
     lines.block(&messages(neighbor));
     lines.add(2, "Recent events");
-    for event in neighbor.events.iter().take(EVENTS) {
+    list(&mut lines, neighbor.events.iter().take(EVENTS));
+    lines.into_text()
+}
+
+/// `show bgp neighbor ADDRESS events`: all that is remembered.
+pub(crate) fn events(events: &[Event]) -> String {
+    let mut lines = Lines::default();
+    list(&mut lines, events.iter());
+    lines.into_text()
+}
+
+fn list<'a>(lines: &mut Lines, events: impl Iterator<Item = &'a Event>) {
+    for event in events {
         lines.item(&format!("    {} ago", duration(event.ago_msec)), 18, &event.text);
     }
-    lines.into_text()
 }
 
 fn state(neighbor: &Neighbor) -> String {

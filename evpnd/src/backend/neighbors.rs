@@ -6,8 +6,8 @@ use crate::api::backend::{Answer, ApiError};
 use evpn_api::Event;
 use evpn_api::bgp::{PeerSummary, SessionState, Summary};
 use evpn_api::neighbor::{
-    CapabilityState, ClearRequest, Done, FamilyCounters, GracefulRestartState, MessageStats,
-    Neighbor, Timers,
+    CapabilityState, ClearRequest, Done, FamilyCounters, GracefulRestartState, MessageErrors,
+    MessageStats, Neighbor, Timers,
 };
 use evpn_engine::view::View;
 use evpn_engine::view::neighbors as seen;
@@ -92,12 +92,25 @@ pub(super) fn neighbor(view: View<'_>, neighbor: &seen::Neighbor<'_>) -> Neighbo
             received_prefix_counter: count(counts.held),
             accepted_prefix_counter: count(counts.held.saturating_sub(counts.rejected)),
             sent_prefix_counter: count(neighbor.advertised),
-            treat_as_withdraw: neighbor.faults.treated_as_withdrawn,
+            prefix_allowed_max: neighbor.settings.max_prefix,
         },
+        errors: errors(neighbor),
+        route_reflector_client: neighbor.settings.route_reflector_client,
         connections_established: session.times_established(),
         connections_dropped: dropped(neighbor),
         last_reset: last_reset(view, neighbor),
         events: events(view, neighbor),
+    }
+}
+
+fn errors(neighbor: &seen::Neighbor<'_>) -> MessageErrors {
+    let faults = neighbor.faults;
+    MessageErrors {
+        attributes_discarded: faults.attributes_discarded,
+        routes_discarded: faults.routes_discarded,
+        treat_as_withdraw: faults.treated_as_withdrawn,
+        families_disabled: faults.family_disabled,
+        last: neighbor.last_fault.map(str::to_owned),
     }
 }
 

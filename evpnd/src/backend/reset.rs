@@ -74,7 +74,7 @@ fn of_dial(error: &TransportError) -> Cause {
 
 fn of_reason(neighbor: &Neighbor<'_>, reason: &Reason) -> Cause {
     match reason {
-        Reason::Stopped(stop) => of_stop(stop),
+        Reason::Stopped(stop) => of_stop(neighbor, stop),
         Reason::Refused(refusal) => of_refusal(neighbor, *refusal),
         Reason::PeerNotification(notification) => of_notification(neighbor, notification),
         Reason::ConnectionClosed { state: SessionState::OpenSent, .. } => {
@@ -100,13 +100,16 @@ fn of_reason(neighbor: &Neighbor<'_>, reason: &Reason) -> Cause {
     }
 }
 
-fn of_stop(stop: &StopReason) -> Cause {
+fn of_stop(neighbor: &Neighbor<'_>, stop: &StopReason) -> Cause {
     let by = match stop {
         StopReason::AdminShutdown { .. } => return Cause::AdminDown,
         StopReason::Reset { .. } => "an operator",
         StopReason::Deconfigured => "its removal from the configuration",
         StopReason::ConfigChanged => "a change of the configuration",
-        StopReason::MaximumPrefixes => "its limit of routes",
+        StopReason::MaximumPrefixes => {
+            let limit = neighbor.settings.max_prefix.unwrap_or_default();
+            return Cause::MaxPrefix { limit: limit.into() };
+        }
         StopReason::OutOfResources => "a lack of memory",
         StopReason::Restart => "the end of evpnd",
     };

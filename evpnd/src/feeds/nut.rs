@@ -1,10 +1,10 @@
 //! A reading from upsd (Network UPS Tools, RFC 9271).
 
 use super::ANSWER_MAX;
+use crate::secret;
 use evpn_energy::feed::nut::{NutClient, NutTarget, NutTargetError};
 use evpn_energy::{FeedError, Reading};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -12,9 +12,6 @@ use tokio::time::timeout;
 
 /// Octets read at a time.
 const READ_OCTETS: usize = 4096;
-/// Permissions that a password's file must not have: anything for others, writing for the group.
-const FORBIDDEN_MODE: u32 = 0o027;
-
 /// A connection to upsd, kept between readings.
 pub(super) struct Nut {
     address: (String, u16),
@@ -28,17 +25,8 @@ pub(super) fn login(
     password_file: Option<&Path>,
 ) -> Result<Option<(String, String)>, String> {
     let (Some(username), Some(path)) = (username, password_file) else { return Ok(None) };
-    let shown = path.display();
-    let metadata = std::fs::metadata(path).map_err(|e| format!("password-file {shown}: {e}"))?;
-    let mode = metadata.permissions().mode();
-    if mode & FORBIDDEN_MODE != 0 {
-        return Err(format!(
-            "password-file {shown} has mode {:03o}: others could read it; chmod 640 {shown}",
-            mode & 0o777
-        ));
-    }
-    let text = std::fs::read_to_string(path).map_err(|e| format!("password-file {shown}: {e}"))?;
-    Ok(Some((username.to_owned(), text.trim_end_matches(['\r', '\n']).to_owned())))
+    let password = secret::read(path).map_err(|e| format!("password-file {e}"))?;
+    Ok(Some((username.to_owned(), password)))
 }
 
 impl Nut {

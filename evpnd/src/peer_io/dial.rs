@@ -1,5 +1,6 @@
 //! Dialling a neighbour.
 
+use super::guard::{self, Guard};
 use super::transport_error;
 use evpn_proto::bgp::session::TransportError;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -16,6 +17,8 @@ pub(crate) struct Target {
     pub(crate) source: Option<IpAddr>,
     /// Hops that our packets may take.
     pub(crate) ttl: Option<u8>,
+    /// What it has to show.
+    pub(crate) guard: Guard,
 }
 
 pub(super) async fn dial(
@@ -38,6 +41,10 @@ fn socket(target: &Target) -> io::Result<TcpSocket> {
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
     set_ttl(&socket, target.address.ip(), target.ttl)?;
+    guard::stand(&socket, target)?;
+    if let Some(key) = &target.guard.key {
+        guard::sign(&socket, target.address.ip(), Some(key))?;
+    }
     Ok(TcpSocket::from_std_stream(socket.into()))
 }
 

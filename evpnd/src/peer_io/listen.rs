@@ -3,17 +3,18 @@
 //! A port that cannot be had is tried again and again, with its reason shown: sessions that we dial
 //! work without it, so it is no reason to stop.
 
-use super::{Accepted, lock};
+use super::guard::{self, Key};
+use super::{Accepted, Target, Targets, dial, lock};
 use crate::engine_io::EngineHandle;
 use evpn_engine::Input;
-use socket2::{Domain, Protocol, Socket, Type};
-use std::collections::BTreeMap;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 /// Connections that may wait for the engine's word.
 const ACCEPTED_MAX: usize = 256;
@@ -32,6 +33,7 @@ pub(crate) struct Listener {
     pub(crate) accepted: Accepted,
     pub(crate) serials: Arc<AtomicU64>,
     pub(crate) state: ListenerState,
+    pub(crate) targets: Targets,
 }
 
 impl Listener {
@@ -50,6 +52,21 @@ impl Listener {
         }
     }
 
+    /// Whether a connection is as its neighbour's settings ask; a stranger's is for the engine.
+    fn is_guarded(&self, stream: &TcpStream, remote: SocketAddr) -> bool {
+        let targets = self.targets.borrow();
+        let Some(target) = targets.iter().find(|t| t.address.ip() == remote.ip()) else {
+            return true;
+        };
+        let socket = SockRef::from(stream);
+        let guarded = dial::set_ttl(&socket, remote.ip(), target.ttl)
+            .and_then(|()| guard::stand(&socket, target));
+        if let Err(error) = &guarded {
+            tracing::warn!(peer = %remote.ip(), "its connection is refused: {error}");
+        }
+        guarded.is_ok()
+    }
+
     fn report(&self, address: SocketAddr, result: Result<(), String>) {
         let former = lock(&self.state).insert(address, result.clone());
         match &result {
@@ -60,8 +77,19 @@ impl Listener {
     }
 
     async fn accept(&self, listener: TcpListener) -> io::Error {
+        let mut targets = self.targets.subscribe();
+        let mut signed = BTreeSet::new();
+        targets.mark_changed();
         loop {
-            let (stream, remote) = match listener.accept().await {
+            let accepted = tokio::select! {
+                // The sender is ours too: it is never gone.
+                _ = targets.changed() => {
+                    sign(&listener, &mut signed, &targets.borrow_and_update());
+                    continue;
+                }
+                accepted = listener.accept() => accepted,
+            };
+            let (stream, remote) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) if passes(&error) => continue,
                 Err(error) => return error,
@@ -69,6 +97,9 @@ impl Listener {
             let Ok(local) = stream.local_addr() else { continue };
             // NODELAY fails on a connection that is gone already.
             drop(stream.set_nodelay(true));
+            if !self.is_guarded(&stream, remote) {
+                continue;
+            }
             let serial = self.serials.fetch_add(1, Ordering::Relaxed);
             {
                 let mut accepted = lock(&self.accepted);
@@ -78,6 +109,27 @@ impl Listener {
                 accepted.insert(serial, stream);
             }
             self.engine.input(Input::Accepted { serial, local, remote }).await;
+        }
+    }
+}
+
+/// Has the kernel ask every neighbour with a key for it, and no others.
+fn sign(listener: &TcpListener, signed: &mut BTreeSet<IpAddr>, targets: &[Target]) {
+    let family = |address: &IpAddr| match listener.local_addr() {
+        Ok(own) => own.is_ipv4() == address.is_ipv4(),
+        Err(_) => false,
+    };
+    let keys: BTreeMap<IpAddr, Option<&Key>> = signed
+        .iter()
+        .map(|address| (*address, None))
+        .chain(targets.iter().map(|t| (t.address.ip(), t.guard.key.as_ref())))
+        .filter(|(address, key)| family(address) && (key.is_some() || signed.contains(address)))
+        .collect();
+    for (address, key) in keys {
+        match guard::sign(listener, address, key) {
+            Ok(()) if key.is_some() => drop(signed.insert(address)),
+            Ok(()) => drop(signed.remove(&address)),
+            Err(error) => tracing::error!(peer = %address, "cannot sign connections: {error}"),
         }
     }
 }

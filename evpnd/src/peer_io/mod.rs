@@ -17,6 +17,7 @@
 //! **A task owns a socket and nothing else; what a message means is decided in the engine.**
 
 mod dial;
+pub(crate) mod guard;
 mod listen;
 mod reader;
 mod writer;
@@ -38,7 +39,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// Octets of a neighbour that may wait for the engine.
@@ -84,6 +85,9 @@ struct Connection {
 
 type Key = (PeerIdx, ConnectionId);
 
+/// Where each neighbour is, in the order of their numbers; whoever listens hears of changes.
+pub(crate) type Targets = Arc<watch::Sender<Vec<Target>>>;
+
 /// Connections that were accepted and wait for the engine's word.
 pub(crate) type Accepted = Arc<Mutex<HashMap<u64, TcpStream>>>;
 
@@ -93,7 +97,7 @@ pub(crate) struct ToPeers {
     engine: EngineHandle,
     clock: Clock,
     accepted: Accepted,
-    targets: Arc<Mutex<Vec<Target>>>,
+    targets: Targets,
     dials: HashMap<Key, JoinHandle<()>>,
     dialled: Arc<Mutex<HashMap<Key, TcpStream>>>,
     connections: HashMap<Key, Connection>,
@@ -121,7 +125,7 @@ impl ToPeers {
         engine: EngineHandle,
         clock: Clock,
         accepted: Accepted,
-        targets: Arc<Mutex<Vec<Target>>>,
+        targets: Targets,
     ) -> Self {
         Self {
             runtime,
@@ -170,7 +174,7 @@ impl ToPeers {
     }
 
     fn dial(&mut self, peer: PeerIdx, connection: ConnectionId) {
-        let target = lock(&self.targets).get(usize::from(peer.0)).cloned();
+        let target = self.targets.borrow().get(usize::from(peer.0)).cloned();
         let Some(target) = target else { return };
         let link = self.link((peer, connection));
         let dialled = Arc::clone(&self.dialled);

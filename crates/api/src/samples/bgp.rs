@@ -3,7 +3,8 @@
 use super::{event, strings, v4};
 use crate::bgp::{BgpVni, PeerSummary, SessionState, Summary, VniKind};
 use crate::neighbor::{
-    CapabilityState, FamilyCounters, GracefulRestartState, MessageStats, Neighbor, Timers,
+    CapabilityState, FamilyCounters, GracefulRestartState, MessageErrors, MessageStats, Neighbor,
+    Timers,
 };
 use crate::reset::{Cause, LastReset};
 use crate::route::{PathFrom, Route, RoutePath};
@@ -152,8 +153,15 @@ pub fn neighbor() -> Neighbor {
             received_prefix_counter: 12_000,
             accepted_prefix_counter: 11_998,
             sent_prefix_counter: 402,
-            treat_as_withdraw: 2,
+            prefix_allowed_max: Some(20_000),
         },
+        errors: MessageErrors {
+            attributes_discarded: 1,
+            treat_as_withdraw: 2,
+            last: Some("PMSI_TUNNEL at offset 78: its length is 4".into()),
+            ..MessageErrors::default()
+        },
+        route_reflector_client: true,
         connections_established: 2,
         connections_dropped: 1,
         last_reset: Some(LastReset::new(&Cause::HoldExpired { seconds: 90 }, peer, 3_800_000)),

@@ -14,6 +14,7 @@ use evpn_proto::types::Asn;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// One BGP neighbor, with everything it inherits.
@@ -41,6 +42,12 @@ pub struct Neighbor {
     pub shutdown: bool,
     /// Whether its routes are reflected to every internal neighbor (RFC 4456).
     pub route_reflector_client: bool,
+    /// The most routes that it may have here; none: no limit.
+    pub max_prefix: Option<u32>,
+    /// The file whose first line is the key of TCP MD5 (RFC 2385).
+    pub password_file: Option<PathBuf>,
+    /// The most hops that its packets may have come (RFC 5082); none: not looked at.
+    pub ttl_security: Option<u8>,
     /// The TCP port to connect to.
     pub port: u16,
     /// The hold time that we propose, whole seconds, 0 or at least 3 s (RFC 4271 section 4.2).
@@ -131,6 +138,27 @@ const COMMON_KEYS: &[Key] = &[
         effect: Effect::ResetsSession,
     },
     Key {
+        name: "max-prefix",
+        kind: "integer, 1 to 4294967295",
+        default: Default::Unset,
+        why: "a neighbor that announces more is stopped until `evpnctl clear bgp`; a limit needs a size",
+        effect: Effect::Live,
+    },
+    Key {
+        name: "password-file",
+        kind: "absolute path",
+        default: Default::Unset,
+        why: "its first line is the key of TCP MD5 (RFC 2385); passwords stand in no configuration",
+        effect: Effect::ResetsSession,
+    },
+    Key {
+        name: "ttl-security",
+        kind: "integer, 1 to 254",
+        default: Default::Unset,
+        why: "farthest hops that its packets may have come (RFC 5082); both ends need it",
+        effect: Effect::ResetsSession,
+    },
+    Key {
         name: "port",
         kind: "integer, 1 to 65535",
         default: Default::Value("179"),
@@ -195,6 +223,9 @@ struct Common {
     passive: bool,
     shutdown: bool,
     route_reflector_client: bool,
+    max_prefix: Option<u32>,
+    password_file: Option<PathBuf>,
+    ttl_security: Option<u8>,
     port: u16,
     timers: Timers,
 }
@@ -225,6 +256,9 @@ fn read_common(section: &Section<'_>, reading: &mut Reading) -> Common {
         passive: section.get(reading, "passive", parse::boolean),
         shutdown: section.get(reading, "shutdown", parse::boolean),
         route_reflector_client: section.get(reading, "route-reflector-client", parse::boolean),
+        max_prefix: section.opt(reading, "max-prefix", parse::integer(1..=u32::MAX.into())),
+        password_file: section.opt(reading, "password-file", parse::path),
+        ttl_security: section.opt(reading, "ttl-security", parse::integer(1..=254)),
         port: section.get(reading, "port", parse::integer(1..=65_535)),
         timers: read_timers(section, reading),
     }
@@ -336,6 +370,11 @@ fn read_one(
         let help = "remove it: routes of other ASes are passed on anyway, with or without it";
         section.refuse(reading, "route-reflector-client", message, help.into());
     }
+    if common.ttl_security.is_some() && section.has("multihop") {
+        let message = "ttl-security and multihop exclude each other".to_owned();
+        let help = "remove multihop: with ttl-security packets leave with a TTL of 255";
+        section.refuse(reading, "ttl-security", message, help.into());
+    }
     let multihop = common.multihop.unwrap_or_else(|| {
         let (ttl, why) = match asn.is_internal(router.asn) {
             true => (u8::MAX, "an internal neighbor"),
@@ -354,6 +393,9 @@ fn read_one(
         passive: common.passive,
         shutdown: common.shutdown,
         route_reflector_client: common.route_reflector_client,
+        max_prefix: common.max_prefix,
+        password_file: common.password_file,
+        ttl_security: common.ttl_security,
         port: common.port,
         hold,
         keepalive,

@@ -81,6 +81,7 @@ pub(crate) fn settings(n: u8, peers: &[u8], ases: Ases) -> Settings {
             shutdown: false,
             multihop: false,
             route_reflector_client: false,
+            max_prefix: None,
         }
     };
     Settings {

@@ -1,0 +1,115 @@
+//! What keeps strangers out of a session: TCP MD5 (RFC 2385) and the distance that packets may have
+//! come (RFC 5082).
+//!
+//! **Whoever lacks the key is not answered at all**: the kernel drops his packets before anybody
+//! here sees them.
+
+use super::Target;
+use crate::secret;
+use socket2::Socket;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::ptr;
+
+/// Octets of a key at most (`TCP_MD5SIG_MAXKEYLEN`).
+const KEY_MAX: usize = 80;
+/// What packets leave with; each hop takes one.
+const TTL_MAX: u8 = 255;
+
+/// What a neighbour has to show.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Guard {
+    /// The key of TCP MD5.
+    pub(crate) key: Option<Key>,
+    /// The most hops that its packets may have come.
+    pub(crate) max_hops: Option<u8>,
+}
+
+/// A key of TCP MD5. It is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Key(String);
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Key {
+    /// The first line of a file that nobody else may read.
+    ///
+    /// # Errors
+    /// The file's name and what is wrong with it.
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
+        let key = secret::read(path).map_err(|e| format!("password-file {e}"))?;
+        if key.len() > KEY_MAX {
+            let (shown, length) = (path.display(), key.len());
+            return Err(format!(
+                "password-file {shown}: {length} octets, and TCP MD5 takes {KEY_MAX} at most"
+            ));
+        }
+        Ok(Self(key))
+    }
+}
+
+/// Puts a target's guard on a socket that is to be dialled with or was accepted.
+pub(super) fn stand(socket: &Socket, target: &Target) -> io::Result<()> {
+    let Some(hops) = target.guard.max_hops else { return Ok(()) };
+    super::dial::set_ttl(socket, target.address.ip(), Some(TTL_MAX))?;
+    let least = libc::c_int::from(TTL_MAX.saturating_sub(hops).saturating_add(1));
+    match target.address {
+        SocketAddr::V4(_) => set(socket, libc::IPPROTO_IP, libc::IP_MINTTL, &least),
+        SocketAddr::V6(_) => set(socket, libc::IPPROTO_IPV6, libc::IPV6_MINHOPCOUNT, &least),
+    }
+}
+
+/// Signs what the socket exchanges with a neighbour, or, without a key, no longer.
+pub(super) fn sign(socket: &impl AsRawFd, peer: IpAddr, key: Option<&Key>) -> io::Result<()> {
+    let text = key.map(|key| key.0.as_bytes()).unwrap_or_default();
+    let mut signature = Signature {
+        address: storage(peer),
+        flags: 0,
+        prefix_length: 0,
+        length: u16::try_from(text.len()).map_err(io::Error::other)?,
+        device: 0,
+        key: [0; KEY_MAX],
+    };
+    for (place, octet) in signature.key.iter_mut().zip(text) {
+        *place = *octet;
+    }
+    match set(socket, libc::IPPROTO_TCP, libc::TCP_MD5SIG, &signature) {
+        // There was none to take away.
+        Err(error) if key.is_none() && error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+        Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => Err(io::Error::other(
+            "this kernel has no TCP MD5 (CONFIG_TCP_MD5SIG): remove password-file",
+        )),
+        other => other,
+    }
+}
+
+/// `struct tcp_md5sig` of linux/tcp.h.
+#[repr(C)]
+struct Signature {
+    address: libc::sockaddr_storage,
+    flags: u8,
+    prefix_length: u8,
+    length: u16,
+    device: libc::c_int,
+    key: [u8; KEY_MAX],
+}
+
+fn storage(address: IpAddr) -> libc::sockaddr_storage {
+    let address = socket2::SockAddr::from(SocketAddr::new(address, 0));
+    // SAFETY: a `sockaddr_storage` is plain data, and socket2's is one as a whole.
+    unsafe { *address.as_ptr().cast() }
+}
+
+fn set<T>(socket: &impl AsRawFd, level: i32, option: i32, value: &T) -> io::Result<()> {
+    let length = libc::socklen_t::try_from(size_of::<T>()).map_err(io::Error::other)?;
+    let place = ptr::from_ref(value).cast();
+    // SAFETY: `place` points at `length` octets that outlive the call.
+    let result = unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, place, length) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

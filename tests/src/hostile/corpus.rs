@@ -1,0 +1,160 @@
+//! Messages that are right, and what becomes of them.
+
+use super::random::Random;
+use bytes::BytesMut;
+use evpn_proto::bgp::attributes::{
+    AsPath, ENCAP_VXLAN, ExtCommunity, MacMobility, PathAttributes, PmsiTunnel,
+};
+use evpn_proto::bgp::message::Family;
+use evpn_proto::bgp::wire::{
+    AsWidth, EncodeContext, MESSAGE_LENGTH_MAX, encode_announcements, encode_end_of_rib,
+    encode_withdrawals,
+};
+use evpn_proto::types::{
+    Asn, EthernetTag, EvpnRoute, Label, MacAddr, Rd, RouteKey, RouteTarget, Vni,
+};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Where marker and length of a message end, and its type.
+const TYPE_AT: usize = 18;
+const HEADER: usize = 19;
+
+/// The VNI that the attacked speaker has.
+const VNI: u32 = 100;
+
+fn vni() -> Vni {
+    Vni::new(VNI).expect("a VNI")
+}
+
+fn attributes(asn: u32, vtep: Ipv4Addr, random: &mut Random) -> PathAttributes {
+    let mut attributes = PathAttributes::originated(IpAddr::V4(vtep));
+    attributes.as_path = AsPath::default().prepended(Asn(asn));
+    attributes.ext_communities = vec![
+        ExtCommunity::route_target(RouteTarget::auto(Asn(asn), vni())),
+        ExtCommunity::encap(ENCAP_VXLAN),
+    ];
+    if random.once_in(3) {
+        let mobility = MacMobility { sequence: random.octet().into(), sticky: random.once_in(8) };
+        attributes.ext_communities.push(ExtCommunity::with_mac_mobility(mobility));
+    }
+    if random.once_in(4) {
+        attributes.med = Some(random.octet().into());
+    }
+    attributes
+}
+
+fn route(vtep: Ipv4Addr, random: &mut Random, number: u32) -> EvpnRoute {
+    let rd = Rd::ipv4(vtep, 100);
+    let etag = EthernetTag(0);
+    let [_, b, c, d] = number.to_be_bytes();
+    let mac = MacAddr([2, 0xee, 0, b, c, d]);
+    let key = match random.below(4) {
+        0 => RouteKey::MacIp { rd, etag, mac, ip: None },
+        1 => RouteKey::MacIp { rd, etag, mac, ip: Some(IpAddr::from([172, 31, c, d])) },
+        2 => {
+            RouteKey::MacIp { rd, etag, mac, ip: Some(IpAddr::from([0x2001, 0, 0, 0, 0, 0, 1, 9])) }
+        }
+        _ => {
+            let prefix = format!("203.{b}.{c}.0/24").parse().expect("a prefix");
+            RouteKey::IpPrefix { rd, etag, prefix }
+        }
+    };
+    EvpnRoute::labelled(key, Label::from(vni()))
+}
+
+const CONTEXT: EncodeContext =
+    EncodeContext { as_width: AsWidth::Four, length_max: MESSAGE_LENGTH_MAX };
+
+/// Whole UPDATEs that announce `count` routes.
+pub(super) fn announcements(asn: u32, vtep: Ipv4Addr, count: u32, random: &mut Random) -> Vec<u8> {
+    let attributes = attributes(asn, vtep, random);
+    let first = u32::from(random.octet()) << 12;
+    let routes: Vec<EvpnRoute> =
+        (0..count).map(|number| route(vtep, random, first + number)).collect();
+    let mut out = BytesMut::new();
+    encode_announcements(&attributes, &CONTEXT, routes.iter(), &mut out).expect("routes that fit");
+    out.to_vec()
+}
+
+/// One message of any kind that may come once a session is up.
+pub(super) fn message(asn: u32, vtep: Ipv4Addr, random: &mut Random) -> Vec<u8> {
+    match random.below(6) {
+        0 => encode_end_of_rib(Family::EVPN).to_vec(),
+        1 => {
+            let key = route(vtep, random, 7).key;
+            let mut out = BytesMut::new();
+            encode_withdrawals(std::iter::once(&key), &CONTEXT, &mut out).expect("a key that fits");
+            out.to_vec()
+        }
+        2 => {
+            let mut attributes = attributes(asn, vtep, random);
+            attributes.pmsi = Some(PmsiTunnel {
+                flags: 0,
+                tunnel_type: PmsiTunnel::INGRESS_REPLICATION,
+                label: Label::from(vni()),
+                identifier: vtep.octets().to_vec().into(),
+            });
+            let rd = Rd::ipv4(vtep, 100);
+            let key = RouteKey::Imet { rd, etag: EthernetTag(0), originator: IpAddr::V4(vtep) };
+            let route = EvpnRoute::bare(key);
+            let mut out = BytesMut::new();
+            encode_announcements(&attributes, &CONTEXT, std::iter::once(&route), &mut out)
+                .expect("it fits");
+            out.to_vec()
+        }
+        _ => {
+            let count = 1 + u32::try_from(random.below(20)).unwrap_or(0);
+            announcements(asn, vtep, count, random)
+        }
+    }
+}
+
+/// Makes something wrong with a message. Its header mostly stays right, so that it is looked into.
+pub(super) fn mutated(mut message: Vec<u8>, random: &mut Random) -> Vec<u8> {
+    for _ in 0..=random.below(4) {
+        mutate(&mut message, random);
+    }
+    if !random.once_in(100) {
+        set_length(&mut message);
+    }
+    message
+}
+
+fn mutate(message: &mut Vec<u8>, random: &mut Random) {
+    let body = message.len().saturating_sub(HEADER);
+    let at = HEADER.min(message.len()) + random.below(body.max(1));
+    let at = at.min(message.len().saturating_sub(1));
+    match random.below(9) {
+        0 => message[at] ^= 1 << random.below(8),
+        1 => message[at] = random.octet(),
+        2 => message[at] = random.pick(&[0, 1, 0x7f, 0x80, 0xff]),
+        3 => message.truncate(at.max(HEADER)),
+        4 => message.insert(at, random.octet()),
+        5 => drop(message.remove(at)),
+        6 => {
+            // A stretch of it twice: attributes and routes that repeat.
+            let end = (at + 1 + random.below(40)).min(message.len());
+            let stretch = message[at..end].to_vec();
+            message.splice(at..at, stretch);
+        }
+        7 => {
+            let from = HEADER + random.below(body.max(1));
+            let end = (from + 8).min(message.len());
+            message[from.min(end)..end].iter_mut().for_each(|octet| *octet = random.octet());
+        }
+        // Rarely: it ends the session, and with it the rest of the attack.
+        _ if random.once_in(20) => message[TYPE_AT] = random.pick(&[0, 1, 2, 3, 4, 5, 6, 255]),
+        _ => message[at] = message[at].wrapping_add(1),
+    }
+    message.truncate(MESSAGE_LENGTH_MAX);
+}
+
+fn set_length(message: &mut [u8]) {
+    let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
+    message[16..18].copy_from_slice(&length.to_be_bytes());
+}
+
+/// Octets that are no BGP at all.
+pub(super) fn garbage(random: &mut Random) -> Vec<u8> {
+    (0..1 + random.below(300)).map(|_| random.octet()).collect()
+}
