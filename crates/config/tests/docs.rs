@@ -85,7 +85,7 @@ fn every_example_of_other_documents_loads() {
         for example in fences_of(document, "toml") {
             count += 1;
             let router = if example.contains("[router]") { "" } else { "[router]\nas = 65001\n" };
-            if let Err(errors) = load(&[Source::new(name, &format!("{router}{example}"))]) {
+            if let Err(errors) = load(&[Source::new(name, format!("{router}{example}"))]) {
                 panic!("{}", errors.report());
             }
         }

@@ -114,7 +114,7 @@ fn a_route_that_was_in_our_cluster_is_shown_as_rejected() {
     let mut net = star(3, &[2, 3]);
     let mut looped = attributes(9);
     looped.originator_id = Some(Ipv4Addr::new(10, 0, 0, 9));
-    looped.cluster_list = vec![Ipv4Addr::new(10, 0, 0, 7), Ipv4Addr::new(10, 0, 0, 1)].into();
+    looped.cluster_list = vec![Ipv4Addr::new(10, 0, 0, 7), Ipv4Addr::new(10, 0, 0, 1)];
     net.inject(0, 2, looped, vec![mac_route(9, mac(9))]);
     let fate = paths(&net, 0, 9).remove(0).fate;
     assert_eq!(fate, PathFate::Rejected("our cluster id is in its CLUSTER_LIST"));
