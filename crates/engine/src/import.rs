@@ -6,7 +6,6 @@
 use crate::evi::Evi;
 use crate::io::Event;
 use crate::settings::Targets;
-use crate::view::why::import_texts;
 use crate::vrf::Vrf;
 use evpn_dataplane::object::Change;
 use evpn_proto::bgp::attributes::{ENCAP_VXLAN, PathAttributes, PmsiTunnel};
@@ -229,7 +228,7 @@ pub(crate) fn mismatch(evis: &mut BTreeMap<Vni, Evi>, candidate: &Candidate<'_>)
     }
     let carries: Vec<String> =
         candidate.attributes.route_targets().map(|rt| rt.to_string()).collect();
-    let (vni, imports) = (evi.vni, import_texts(&evi.import, evi.vni).join(", "));
+    let (vni, imports) = (evi.vni, evi.import.texts(evi.vni).join(", "));
     let text = format!(
         "{originator} announces it with route target {}, and {imports} is imported: add the one to \
          `import` of [[vni]] {vni}, or correct `export` there",

@@ -111,6 +111,16 @@ impl Default for Targets {
     }
 }
 
+impl Targets {
+    /// As people write those that a VNI imports by, sorted: `*` is any AS.
+    pub fn texts(&self, vni: Vni) -> Vec<String> {
+        let auto = self.auto.then(|| format!("*:{vni}"));
+        let mut explicit: Vec<String> = self.explicit.iter().map(ToString::to_string).collect();
+        explicit.sort_unstable();
+        auto.into_iter().chain(explicit).collect()
+    }
+}
+
 /// An L3VNI and its prefixes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct VrfSettings {

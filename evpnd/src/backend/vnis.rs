@@ -6,7 +6,6 @@ use evpn_api::evpn::Vni;
 use evpn_api::{Notice, UpDown};
 use evpn_engine::view::View;
 use evpn_engine::view::vnis as seen;
-use evpn_engine::view::why::import_texts;
 
 /// The VRF of everything that is in none.
 const DEFAULT_VRF: &str = "default";
@@ -78,7 +77,7 @@ fn bgp_vni(vni: &seen::Vni<'_>) -> BgpVni {
         rd: vni.rd.to_string(),
         originator_ip: vni.fabric.state.as_ref().ok().map(|d| d.vtep),
         tenant_vrf: tenant(vni),
-        import_rts: import_texts(&vni.import, vni.fabric.vni),
+        import_rts: vni.import.texts(vni.fabric.vni),
         export_rts,
     }
 }

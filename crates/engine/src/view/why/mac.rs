@@ -1,8 +1,6 @@
 //! Why a host is where it is.
 
-use super::{
-    Candidate, Fate, NOT_IMPORTED, Table, Why, counted, import_texts, no_target, route_targets,
-};
+use super::{Candidate, Fate, NOT_IMPORTED, Table, Why, counted, no_target, route_targets};
 use crate::evi::Evi;
 use crate::import::{Candidate as Offered, Target};
 use crate::view::View;
@@ -124,7 +122,7 @@ impl View<'_> {
         let rejected = |why: String| (Fate::Rejected, why);
         let Some(evi) = self.engine.evis.get(&vni) else { return rejected(self.why_no_vni(vni)) };
         if !self.engine.index.targets(&path.attributes).contains(&Target::L2(vni)) {
-            let imports = import_texts(&evi.import, vni);
+            let imports = evi.import.texts(vni);
             return rejected(no_target(path, &format!("VNI {vni}"), &imports));
         }
         let dest = self.engine.rib.table.get(id);

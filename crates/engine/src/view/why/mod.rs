@@ -11,9 +11,8 @@ mod prefix;
 
 use super::View;
 use super::routes::{PathFate, Route, RoutePath, order};
-use crate::settings::Targets;
 use evpn_dataplane::object::Change;
-use evpn_proto::types::{RouteKey, Vni};
+use evpn_proto::types::RouteKey;
 use evpn_rib::table::DestId;
 use std::net::IpAddr;
 
@@ -131,14 +130,6 @@ impl View<'_> {
 fn route_targets(path: &RoutePath) -> String {
     let targets: Vec<String> = path.attributes.route_targets().map(|rt| rt.to_string()).collect();
     if targets.is_empty() { "no route target".to_owned() } else { targets.join(", ") }
-}
-
-/// By which targets a VNI imports, as people write them: `*` is any AS.
-pub fn import_texts(targets: &Targets, vni: Vni) -> Vec<String> {
-    let auto = targets.auto.then(|| format!("*:{vni}"));
-    let mut explicit: Vec<String> = targets.explicit.iter().map(ToString::to_string).collect();
-    explicit.sort_unstable();
-    auto.into_iter().chain(explicit).collect()
 }
 
 fn no_target(path: &RoutePath, place: &str, imports: &[String]) -> String {

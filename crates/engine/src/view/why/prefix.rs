@@ -1,8 +1,6 @@
 //! Why packets to a prefix go where they go.
 
-use super::{
-    Candidate, Fate, NOT_IMPORTED, Table, Why, counted, import_texts, no_target, route_targets,
-};
+use super::{Candidate, Fate, NOT_IMPORTED, Table, Why, counted, no_target, route_targets};
 use crate::import::{Candidate as Offered, Target};
 use crate::view::View;
 use crate::view::energy::Drain;
@@ -118,7 +116,7 @@ impl View<'_> {
                         Candidate::of(route, path, fate, reason)
                     }
                     _ => {
-                        let imports = import_texts(&vrf.import, vrf.settings.l3vni);
+                        let imports = vrf.import.texts(vrf.settings.l3vni);
                         let reason = no_target(path, &format!("VRF {name}"), &imports);
                         Candidate::of(route, path, Fate::Rejected, reason)
                     }
