@@ -61,7 +61,8 @@ fn the_reference_has_no_row_of_a_key_that_is_gone() {
 }
 
 /// Other documents with examples. One that does not say who the router is adds to another.
-const OTHERS: [(&str, &str); 4] = [
+const OTHERS: [(&str, &str); 5] = [
+    ("coming-from-frr.md", include_str!("../../../docs/coming-from-frr.md")),
     ("README.md", include_str!("../../../README.md")),
     ("energy.md", include_str!("../../../docs/energy.md")),
     ("getting-started.md", include_str!("../../../docs/getting-started.md")),
