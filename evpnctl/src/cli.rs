@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Config(Config),
     /// Tell whether evpnd is ready: status 0 if it is.
     Health(HealthArgs),
+    /// Check this machine: kernel, devices, settings, other daemons; status 0 if nothing is wrong.
+    Doctor(DoctorArgs),
     /// Set what evpnd logs, until it restarts.
     LogLevel {
         /// error, warn, info, debug, trace, or a filter such as info,evpn_engine=debug.
@@ -320,6 +322,16 @@ pub(crate) struct HealthArgs {
     pub(crate) timeout: u64,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// The configuration, a file or a directory [default: evpnd's own, else /etc/evpnd].
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) config: Option<PathBuf>,
+    /// Try out what the kernel can do, in namespaces of this process's own.
+    #[arg(long, hide = true)]
+    pub(crate) probe: bool,
+}
+
 #[derive(Debug, Subcommand)]
 #[command(infer_subcommands = true)]
 pub(crate) enum Lab {
@@ -457,6 +469,8 @@ mod tests {
             "evpnctl demo shell site-a",
             "evpnctl demo down",
             "evpnctl health --wait --timeout 5s",
+            "evpnctl doctor",
+            "evpnctl doctor -j --config conf",
             "evpnctl completions fish",
         ] {
             assert!(parse(line).is_ok(), "{line}: {}", parse(line).unwrap_err());

@@ -6,14 +6,17 @@
 //! local  without evpnd: config     text    durations, wrapping
 //! lab    topologies                out     where answers and failures go
 //! demo   a site drains before your eyes
+//! doctor what is set wrong on this machine, and how to mend it
+//! tool   programs of the system, with limits
 //! ```
 //!
 //! **The exit status is an answer**: 0 yes, 1 no or a difference, 2 wrong usage or evpnd cannot be
 //! reached. It is the same in text and in JSON.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod cli;
 mod demo;
+mod doctor;
 mod lab;
 mod local;
 mod out;
@@ -21,6 +24,7 @@ mod remote;
 mod show;
 mod table;
 mod text;
+mod tool;
 
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
@@ -107,6 +111,7 @@ fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::Lab(command) => lab::run(command, form),
         Command::Demo(args) => demo::run(args, form),
+        Command::Doctor(args) => doctor::run(&args, &cli.socket, form),
         Command::Config(cli::Config::Check { path }) => local::check(&path, form),
         Command::Completions { shell } => {
             let mut text = Vec::new();

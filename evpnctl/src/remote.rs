@@ -73,6 +73,7 @@ impl Remote {
             // These do not ask evpnd, and are run elsewhere.
             Command::Lab(_)
             | Command::Demo(_)
+            | Command::Doctor(_)
             | Command::Completions { .. }
             | Command::Man { .. } => Ok(Exit::Yes),
         }
