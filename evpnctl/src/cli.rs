@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Health(HealthArgs),
     /// Check this machine: kernel, devices, settings, other daemons; status 0 if nothing is wrong.
     Doctor(DoctorArgs),
+    /// Collect what a report of a problem needs into one archive, secrets left out.
+    TechSupport(TechSupportArgs),
     /// Set what evpnd logs, until it restarts.
     LogLevel {
         /// error, warn, info, debug, trace, or a filter such as info,evpn_engine=debug.
@@ -332,6 +334,16 @@ pub(crate) struct DoctorArgs {
     pub(crate) probe: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct TechSupportArgs {
+    /// The archive; it must not exist [default: evpnd-HOST-TIME.tar].
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// The configuration, a file or a directory [default: evpnd's own, else /etc/evpnd].
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) config: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 #[command(infer_subcommands = true)]
 pub(crate) enum Lab {
@@ -471,6 +483,8 @@ mod tests {
             "evpnctl health --wait --timeout 5s",
             "evpnctl doctor",
             "evpnctl doctor -j --config conf",
+            "evpnctl tech-support",
+            "evpnctl tech-support out.tar --config conf",
             "evpnctl completions fish",
         ] {
             assert!(parse(line).is_ok(), "{line}: {}", parse(line).unwrap_err());

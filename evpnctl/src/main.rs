@@ -7,6 +7,7 @@
 //! lab    topologies                out     where answers and failures go
 //! demo   a site drains before your eyes
 //! doctor what is set wrong on this machine, and how to mend it
+//! tech_support  one archive for a report of a problem
 //! tool   programs of the system, with limits
 //! ```
 //!
@@ -23,6 +24,7 @@ mod out;
 mod remote;
 mod show;
 mod table;
+mod tech_support;
 mod text;
 mod tool;
 
@@ -112,6 +114,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Lab(command) => lab::run(command, form),
         Command::Demo(args) => demo::run(args, form),
         Command::Doctor(args) => doctor::run(&args, &cli.socket, form),
+        Command::TechSupport(args) => tech_support::run(&args, &cli.socket, form),
         Command::Config(cli::Config::Check { path }) => local::check(&path, form),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -74,6 +74,7 @@ impl Remote {
             Command::Lab(_)
             | Command::Demo(_)
             | Command::Doctor(_)
+            | Command::TechSupport(_)
             | Command::Completions { .. }
             | Command::Man { .. } => Ok(Exit::Yes),
         }

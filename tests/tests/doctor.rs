@@ -1,11 +1,15 @@
 //! `evpnctl doctor` on real devices: each setting that the dataplane needs made wrong, one at a
 //! time, is named with its value, what breaks and a command; and that very command mends it.
+//! And `evpnctl tech-support`: what is in the archive, and what is not.
 #![cfg(feature = "kernel-tests")]
 
 use evpn_tests::{Answer, Evpnd, Fabric, Leaf, binary, eventually, require};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -373,4 +377,99 @@ fn an_ordinary_user_is_told_what_could_not_be_looked_at() {
     // Tried out in a user namespace, or said not to have been.
     let features = state("kernel-features");
     assert!(matches!(features.as_deref(), Some("ok" | "unknown")), "{report:#}");
+}
+
+/// A password that must not be found anywhere.
+const PASSWORD: &str = "marker-7f3a-of-a-password";
+/// What stands in the environment of whoever collects.
+const ENVIRONMENT: &str = "marker-91bc-of-the-environment";
+
+#[test]
+fn an_archive_for_support_holds_everything_but_secrets() {
+    let mut fabric = Fabric::new("dr-support");
+    let leaf = healthy_leaf(&mut fabric, 1);
+    let secret = fabric.path("nut-password");
+    fs::write(&secret, PASSWORD).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o640)).unwrap();
+    let feed = format!(
+        "[energy]\nsite = \"barn\"\nfeed = {{ type = \"nut\", ups = \"site\", username = \"site\", \
+         password-file = \"{}\" }}\n",
+        secret.display()
+    );
+    let evpnd = Evpnd::start(&fabric, &leaf, &config(1, &feed));
+    let archive = fabric.path("support.tar");
+    let collect = || {
+        let mut command = leaf.ns.command(binary("evpnctl"));
+        command.arg("--socket").arg(evpnd.socket()).arg("tech-support").arg(&archive);
+        command.env("EVPND_SECRET", ENVIRONMENT).output().unwrap()
+    };
+    let output = collect();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said.lines().next(), archive.to_str(), "{said}");
+    let mode = fs::metadata(&archive).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode, 0o600, "{mode:o}");
+
+    let tar = |args: &[&str]| {
+        let output = Command::new("tar").args(args).arg(&archive).output().unwrap();
+        assert!(output.status.success());
+        output.stdout
+    };
+    let names = String::from_utf8(tar(&["tf"])).unwrap();
+    let names: BTreeSet<&str> = names.lines().filter_map(|n| Some(n.split_once('/')?.1)).collect();
+    for name in [
+        "MANIFEST",
+        "versions.json",
+        "doctor.json",
+        "show/health.json",
+        "show/summary.json",
+        "show/neighbors.json",
+        "show/vni.json",
+        "show/routes.json",
+        "show/mac.json",
+        "show/arp.json",
+        "show/energy.json",
+        "show/consistency.json",
+        "metrics.txt",
+        "config.json",
+        "sysctls.txt",
+        "ip/link.json",
+        "ip/nexthop.json",
+        "bridge/fdb.json",
+    ] {
+        assert!(names.contains(name), "{name} is missing: {names:?}");
+    }
+    let octets = fs::read(&archive).unwrap();
+    let holds = |needle: &str| octets.windows(needle.len()).any(|w| w == needle.as_bytes());
+    // The controls: what is there is found by the same search.
+    assert!(holds("vx4000") && holds(secret.to_str().unwrap()), "the path is no secret");
+    assert!(!holds(PASSWORD) && !holds(ENVIRONMENT));
+    let manifest =
+        String::from_utf8(tar(&["--wildcards", "*/MANIFEST", "-xOf"])).unwrap_or_default();
+    for name in names.iter().filter(|name| **name != "MANIFEST") {
+        assert!(manifest.contains(name), "{name} is not in the MANIFEST:\n{manifest}");
+    }
+
+    let again = collect();
+    assert_eq!(again.status.code(), Some(2), "it replaces no file");
+    assert_eq!(fs::read(&archive).unwrap(), octets);
+}
+
+#[test]
+fn an_archive_says_what_could_not_be_had() {
+    let mut fabric = Fabric::new("dr-nothing");
+    let leaf = healthy_leaf(&mut fabric, 1);
+    let archive = fabric.path("support.tar");
+    let mut command = leaf.ns.command(binary("evpnctl"));
+    command.arg("--socket").arg(fabric.path("nobody.sock")).args(["tech-support", "-j"]);
+    let output = command.arg(&archive).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let sources = answer["sources"].as_array().unwrap();
+    let failed = |name: &str| {
+        let source = sources.iter().find(|source| source["name"] == name).unwrap();
+        source["error"].is_string()
+    };
+    assert!(failed("show/summary.json") && failed("metrics.txt"), "{answer:#}");
+    assert!(!failed("doctor.json") && !failed("ip/link.json"), "{answer:#}");
 }

@@ -18,8 +18,8 @@ mod judge;
 mod tests;
 mod view;
 
-use finding::Report;
-use gather::Sources;
+pub(crate) use finding::Report;
+pub(crate) use gather::{Sources, USUAL_CONFIG, sysctl_values};
 
 use crate::out::{self, Form};
 use crate::{Exit, Failure, Outcome, cli};
@@ -39,6 +39,6 @@ pub(crate) fn run(args: &cli::DoctorArgs, socket: &Path, form: Form) -> Outcome 
 }
 
 /// Looks, and judges.
-async fn examine(sources: &Sources) -> Report {
+pub(crate) async fn examine(sources: &Sources) -> Report {
     Report::of(judge::judge(&gather::facts(sources).await))
 }

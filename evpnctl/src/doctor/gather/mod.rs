@@ -7,6 +7,7 @@ mod kernel;
 mod processes;
 mod services;
 
+pub(crate) use evpnd::USUAL_CONFIG;
 pub(super) use kernel::probe_here;
 
 use super::facts::{EvpndFound, Facts, Families, Intent};
@@ -118,6 +119,12 @@ fn read_sysctls(devices: &[Device]) -> BTreeMap<String, String> {
         }
     }
     found
+}
+
+/// The sysctls that were read, for those who collect them.
+pub(crate) fn sysctl_values() -> BTreeMap<String, String> {
+    let survey = Requests::open(PROTOCOL).and_then(|mut requests| requests.survey());
+    read_sysctls(&survey.map(|survey| survey.devices).unwrap_or_default())
 }
 
 fn intent(config: &Config, survey: Option<&Survey>, underlay: &BTreeSet<IfIndex>) -> Intent {
