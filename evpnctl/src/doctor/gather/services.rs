@@ -14,6 +14,10 @@ use std::path::PathBuf;
 const SYSTEMD: [&str; 3] = ["/etc/systemd", "/run/systemd", "/usr/lib/systemd"];
 /// Where NetworkManager tells what it does with each device.
 const MANAGED: &str = "/run/NetworkManager/devices";
+/// There while the kernel has nftables loaded, and while it has tables of the older kind. Asking
+/// the tools without these would have the kernel load them.
+const NF_TABLES: &str = "/sys/module/nf_tables";
+const IP_TABLES: &str = "/proc/thread-self/net/ip_tables_names";
 /// More rules than anybody reads.
 const MOST_RULES: u64 = 4 << 20;
 
@@ -67,8 +71,13 @@ pub(super) fn managed(devices: &[Device]) -> BTreeSet<String> {
 
 /// The firewall, if there is one and we may read it.
 pub(super) async fn firewall() -> Option<Firewall> {
-    if let Ok(rules) = tool::output("nft", &["list", "ruleset"], MOST_RULES).await {
+    let tables = fs::exists(NF_TABLES).unwrap_or_default();
+    let legacy = fs::read_to_string(IP_TABLES).is_ok_and(|names| !names.trim().is_empty());
+    if tables && let Ok(rules) = tool::output("nft", &["list", "ruleset"], MOST_RULES).await {
         return whole(&rules).and_then(|rules| nftables(&rules));
+    }
+    if !tables && !legacy {
+        return None;
     }
     let rules = tool::output("iptables", &["-S"], MOST_RULES).await.ok()?;
     iptables(&whole(&rules)?)
