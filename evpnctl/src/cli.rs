@@ -62,6 +62,10 @@ pub(crate) enum Command {
     Config(Config),
     /// Tell whether evpnd is ready: status 0 if it is.
     Health(HealthArgs),
+    /// Check this machine: kernel, devices, settings, other daemons; status 0 if nothing is wrong.
+    Doctor(DoctorArgs),
+    /// Collect what a report of a problem needs into one archive, secrets left out.
+    TechSupport(TechSupportArgs),
     /// Set what evpnd logs, until it restarts.
     LogLevel {
         /// error, warn, info, debug, trace, or a filter such as info,evpn_engine=debug.
@@ -339,6 +343,7 @@ pub(crate) struct HealthArgs {
     pub(crate) timeout: u64,
 }
 
+<<<<<<< HEAD
 /// Octets, and how they came.
 #[derive(Debug, Args)]
 pub(crate) struct DecodeArgs {
@@ -370,6 +375,26 @@ pub(crate) enum DecodeKind {
     Message,
     /// The body of an UPDATE, without header.
     Update,
+=======
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// The configuration, a file or a directory [default: evpnd's own, else /etc/evpnd].
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) config: Option<PathBuf>,
+    /// Try out what the kernel can do, in namespaces of this process's own.
+    #[arg(long, hide = true)]
+    pub(crate) probe: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TechSupportArgs {
+    /// The archive; it must not exist [default: evpnd-HOST-TIME.tar].
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: Option<PathBuf>,
+    /// The configuration, a file or a directory [default: evpnd's own, else /etc/evpnd].
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(crate) config: Option<PathBuf>,
+>>>>>>> h19
 }
 
 #[derive(Debug, Subcommand)]
@@ -513,6 +538,10 @@ mod tests {
             "evpnctl demo shell site-a",
             "evpnctl demo down",
             "evpnctl health --wait --timeout 5s",
+            "evpnctl doctor",
+            "evpnctl doctor -j --config conf",
+            "evpnctl tech-support",
+            "evpnctl tech-support out.tar --config conf",
             "evpnctl completions fish",
         ] {
             assert!(parse(line).is_ok(), "{line}: {}", parse(line).unwrap_err());

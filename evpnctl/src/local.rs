@@ -69,7 +69,7 @@ fn complain(errors: &Errors) {
 }
 
 /// A file, or of a directory `evpnd.toml` and `conf.d/*.toml` in the order of their names.
-fn read(path: &Path) -> Result<Vec<Source>, Failure> {
+pub(crate) fn read(path: &Path) -> Result<Vec<Source>, Failure> {
     if !path.is_dir() {
         return Ok(vec![read_file(path, path.display().to_string())?]);
     }
@@ -90,7 +90,8 @@ fn read(path: &Path) -> Result<Vec<Source>, Failure> {
     Ok(sources)
 }
 
-fn read_file(path: &Path, name: String) -> Result<Source, Failure> {
+/// One file, under a name.
+pub(crate) fn read_file(path: &Path, name: String) -> Result<Source, Failure> {
     let limit = u64::try_from(MAX_SOURCE_OCTETS).unwrap_or(u64::MAX).saturating_add(1);
     let mut text = String::new();
     let file = File::open(path).map_err(|error| cannot_read(path, error))?;

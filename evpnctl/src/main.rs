@@ -6,22 +6,28 @@
 //! local  without evpnd: config     text    durations, wrapping
 //! lab    topologies                out     where answers and failures go
 //! demo   a site drains before your eyes                decode  what octets of BGP say
+//! doctor what is set wrong on this machine, and how to mend it
+//! tech_support  one archive for a report of a problem
+//! tool   programs of the system, with limits
 //! ```
 //!
 //! **The exit status is an answer**: 0 yes, 1 no or a difference, 2 wrong usage or evpnd cannot be
 //! reached. It is the same in text and in JSON.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod cli;
 mod decode;
 mod demo;
+mod doctor;
 mod lab;
 mod local;
 mod out;
 mod remote;
 mod show;
 mod table;
+mod tech_support;
 mod text;
+mod tool;
 
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
@@ -109,6 +115,8 @@ fn run(cli: Cli) -> Outcome {
         Command::Lab(command) => lab::run(command, form),
         Command::Decode(args) => decode::run(&args, form),
         Command::Demo(args) => demo::run(args, form),
+        Command::Doctor(args) => doctor::run(&args, &cli.socket, form),
+        Command::TechSupport(args) => tech_support::run(&args, &cli.socket, form),
         Command::Config(cli::Config::Check { path }) => local::check(&path, form),
         Command::Completions { shell } => {
             let mut text = Vec::new();

@@ -73,6 +73,8 @@ impl Remote {
             // These do not ask evpnd, and are run elsewhere.
             Command::Lab(_)
             | Command::Demo(_)
+            | Command::Doctor(_)
+            | Command::TechSupport(_)
             | Command::Completions { .. }
             | Command::Decode(_)
             | Command::Man { .. } => Ok(Exit::Yes),

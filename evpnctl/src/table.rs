@@ -72,6 +72,13 @@ impl<const N: usize> Table<N> {
         }
     }
 
+    /// Adds lines below the last row that fit already.
+    pub(crate) fn lines_below(&mut self, lines: Vec<String>) {
+        if let Some((_, notes)) = self.rows.last_mut() {
+            notes.extend(lines);
+        }
+    }
+
     /// The table as text; each line ends in a line feed.
     pub(crate) fn render(&self) -> String {
         let mut table = comfy_table::Table::new();

@@ -33,7 +33,19 @@ const ARROWS: &[(&str, &[&str])] = &[
             "evpn-api",
         ],
     ),
-    ("evpnctl", &["evpn-proto", "evpn-energy", "evpn-config", "evpn-api", "evpn-lab"]),
+    (
+        "evpnctl",
+        &[
+            "evpn-proto",
+            "evpn-energy",
+            "evpn-config",
+            "evpn-api",
+            "evpn-lab",
+            // The doctor reads devices and tries out the kernel, also where evpnd does not run.
+            "evpn-dataplane",
+            "evpn-netlink",
+        ],
+    ),
     // Evidence comes from outside: the tests see the daemon as an operator does.
     ("evpn-tests", &["evpn-proto", "evpn-api", "evpn-lab"]),
 ];

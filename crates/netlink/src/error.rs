@@ -39,6 +39,9 @@ pub enum Error {
         /// Of what.
         what: &'static str,
     },
+    /// Features cannot be tried out here.
+    #[error("cannot try out what the kernel can do: {0}")]
+    Probe(Failure),
     /// Hosts cannot be listened to.
     #[error("cannot listen to ARP and ND on access ports: {0}")]
     Snoop(io::Error),

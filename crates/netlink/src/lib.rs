@@ -4,6 +4,8 @@
 //! - [`monitor`]: another that listens, so that a burst of news never delays an answer.
 //! - [`snoop`]: what hosts say of themselves on access ports (ARP and neighbour discovery).
 //! - [`others`]: whether another EVPN daemon works in this network namespace.
+//! - [`survey`]: the settings that evpnd depends on and never looks at, for `evpnctl doctor`.
+//! - [`probe`]: what this kernel can do, by doing it in a namespace that is thrown away.
 //! - [`wait`]: waiting for news and for other threads at once.
 //!
 //! Messages are read and written by hand (`wire`, `parse`, `encode`): a parser that knows all
@@ -20,9 +22,11 @@ pub mod monitor;
 pub mod others;
 mod parse;
 mod parse_link;
+pub mod probe;
 pub mod requests;
 pub mod snoop;
 mod socket;
+pub mod survey;
 pub mod wait;
 mod wire;
 

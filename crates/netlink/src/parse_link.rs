@@ -12,37 +12,37 @@ use evpn_dataplane::observe::Observation;
 use evpn_proto::types::Vni;
 use ipnet::IpNet;
 
-const LINK_HEADER: usize = 16;
+pub(crate) const LINK_HEADER: usize = 16;
 const ADDRESS_HEADER: usize = 8;
-const UP: u32 = 0x1;
+pub(crate) const UP: u32 = 0x1;
 const LOWER_UP: u32 = 0x1_0000;
 
-mod ifla {
-    pub(super) const ADDRESS: u16 = 1;
-    pub(super) const NAME: u16 = 3;
-    pub(super) const MTU: u16 = 4;
-    pub(super) const MASTER: u16 = 10;
-    pub(super) const PROTINFO: u16 = 12;
-    pub(super) const LINKINFO: u16 = 18;
+pub(crate) mod ifla {
+    pub(crate) const ADDRESS: u16 = 1;
+    pub(crate) const NAME: u16 = 3;
+    pub(crate) const MTU: u16 = 4;
+    pub(crate) const MASTER: u16 = 10;
+    pub(crate) const PROTINFO: u16 = 12;
+    pub(crate) const LINKINFO: u16 = 18;
 }
 
-mod info {
-    pub(super) const KIND: u16 = 1;
-    pub(super) const DATA: u16 = 2;
-    pub(super) const SLAVE_KIND: u16 = 4;
-    pub(super) const SLAVE_DATA: u16 = 5;
-    pub(super) const BRIDGE_VLAN_FILTERING: u16 = 7;
-    pub(super) const PORT_LEARNING: u16 = 8;
-    pub(super) const PORT_NEIGH_SUPPRESS: u16 = 32;
+pub(crate) mod info {
+    pub(crate) const KIND: u16 = 1;
+    pub(crate) const DATA: u16 = 2;
+    pub(crate) const SLAVE_KIND: u16 = 4;
+    pub(crate) const SLAVE_DATA: u16 = 5;
+    pub(crate) const BRIDGE_VLAN_FILTERING: u16 = 7;
+    pub(crate) const PORT_LEARNING: u16 = 8;
+    pub(crate) const PORT_NEIGH_SUPPRESS: u16 = 32;
 }
 
-mod vxlan {
-    pub(super) const ID: u16 = 1;
-    pub(super) const LOCAL: u16 = 4;
-    pub(super) const LEARNING: u16 = 7;
-    pub(super) const PORT: u16 = 15;
-    pub(super) const LOCAL6: u16 = 17;
-    pub(super) const COLLECT_METADATA: u16 = 25;
+pub(crate) mod vxlan {
+    pub(crate) const ID: u16 = 1;
+    pub(crate) const LOCAL: u16 = 4;
+    pub(crate) const LEARNING: u16 = 7;
+    pub(crate) const PORT: u16 = 15;
+    pub(crate) const LOCAL6: u16 = 17;
+    pub(crate) const COLLECT_METADATA: u16 = 25;
 }
 
 mod ifa {
@@ -50,15 +50,15 @@ mod ifa {
     pub(super) const LOCAL: u16 = 2;
 }
 
-fn text(value: &[u8]) -> String {
+pub(crate) fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(value.strip_suffix(&[0]).unwrap_or(value)).into_owned()
 }
 
-fn find(value: &[u8], wanted: u16) -> Option<&[u8]> {
+pub(crate) fn find(value: &[u8], wanted: u16) -> Option<&[u8]> {
     Attributes(value).find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
 }
 
-fn is_set(value: &[u8], wanted: u16) -> bool {
+pub(crate) fn is_set(value: &[u8], wanted: u16) -> bool {
     find(value, wanted).is_some_and(|value| value.first().is_some_and(|octet| *octet != 0))
 }
 

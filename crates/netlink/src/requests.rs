@@ -10,7 +10,7 @@ use crate::encode::{AF_BRIDGE, AF_INET, AF_INET6, encode, neighbour_header};
 use crate::error::{Error, class, failure, result};
 use crate::parse::parse;
 use crate::socket::{self, Buffer};
-use crate::wire::{Messages, Writer, flag, kind, octets};
+use crate::wire::{Message, Messages, Writer, flag, kind, octets};
 use evpn_dataplane::object::NexthopId;
 use evpn_dataplane::observe::Observation;
 use evpn_dataplane::op::{ErrorClass, Failure, Op};
@@ -28,6 +28,10 @@ pub const ANSWER_WAIT: Duration = Duration::from_secs(5);
 const ANSWER_ROOM: usize = 64 * 1024;
 /// Room for the answers to a batch of which every message fails.
 const ANSWER_BUFFER: usize = 1 << 20;
+/// Parts of a dump, by name.
+const DEVICES: &str = "devices";
+const ADDRESSES: &str = "addresses";
+const NEIGHBOURS: &str = "neighbours";
 /// How often a dump that was interrupted by a change is begun again.
 const DUMP_TRIES: usize = 10;
 
@@ -147,21 +151,75 @@ impl Requests {
     /// true, and not complete.
     pub fn dump(&mut self, sink: &mut dyn FnMut(Observation)) -> Result<(), Error> {
         for part in parts(self.protocol) {
-            let mut tries = 0;
-            while self.dump_part(&part, sink)? == Consistent::No {
-                tries += 1;
-                if tries >= DUMP_TRIES {
-                    return Err(Error::Unstable { what: part.what });
+            self.dump_messages(&part, &mut |message| {
+                if let Some(seen) = parse(message) {
+                    sink(seen);
                 }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Reads devices, addresses and neighbours, and hands over each message as it came.
+    pub(crate) fn dump_devices(&mut self, sink: &mut dyn FnMut(&Message<'_>)) -> Result<(), Error> {
+        let wanted = [DEVICES, ADDRESSES, NEIGHBOURS];
+        for part in parts(self.protocol).into_iter().filter(|part| wanted.contains(&part.what)) {
+            self.dump_messages(&part, sink)?;
+        }
+        Ok(())
+    }
+
+    /// Begins a dump again until it shows one state of the table.
+    fn dump_messages(
+        &mut self,
+        part: &Part,
+        sink: &mut dyn FnMut(&Message<'_>),
+    ) -> Result<(), Error> {
+        let mut tries = 0;
+        while self.dump_part(part, sink)? == Consistent::No {
+            tries += 1;
+            if tries >= DUMP_TRIES {
+                return Err(Error::Unstable { what: part.what });
             }
         }
         Ok(())
     }
 
+    /// Asks one question, whose message `write` completes after its header, and hands over the
+    /// answer that is no acknowledgement.
+    ///
+    /// # Errors
+    /// The kernel refuses, or does not answer.
+    pub(crate) fn ask(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        write: impl FnOnce(&mut Writer),
+        sink: &mut dyn FnMut(&Message<'_>),
+    ) -> Result<(), Failure> {
+        let lost = |error: &io::Error| failure(error.raw_os_error().unwrap_or_default(), None);
+        self.sequence = self.sequence.wrapping_add(1);
+        self.writer.clear();
+        self.writer.begin(kind, flag::REQUEST | flag::ACK | flags, self.sequence);
+        write(&mut self.writer);
+        self.writer.end();
+        self.socket.send(&self.writer.buffer, 0).map_err(|error| lost(&error))?;
+        loop {
+            let datagram =
+                socket::receive(&self.socket, &mut self.answers).map_err(|error| lost(&error))?;
+            for message in Messages(datagram).filter(|m| m.sequence == self.sequence) {
+                match message.kind {
+                    kind::ERROR => return result(&message),
+                    _ => sink(&message),
+                }
+            }
+        }
+    }
+
     fn dump_part(
         &mut self,
         part: &Part,
-        sink: &mut dyn FnMut(Observation),
+        sink: &mut dyn FnMut(&Message<'_>),
     ) -> Result<Consistent, Error> {
         let what = part.what;
         self.sequence = self.sequence.wrapping_add(1);
@@ -199,11 +257,7 @@ impl Requests {
                     kind::ERROR => {
                         result(&message).map_err(|failure| Error::Dump { what, failure })?;
                     }
-                    _ => {
-                        if let Some(seen) = parse(&message) {
-                            sink(seen);
-                        }
-                    }
+                    _ => sink(&message),
                 }
             }
         }
@@ -250,11 +304,11 @@ fn parts(protocol: u8) -> Vec<Part> {
     };
     let links = [[0; 16].as_slice(), NO_STATISTICS.as_slice()].concat();
     vec![
-        part("devices", kind::GETLINK, links),
-        part("addresses", kind::GETADDR, vec![0; 8]),
+        part(DEVICES, kind::GETLINK, links),
+        part(ADDRESSES, kind::GETADDR, vec![0; 8]),
         part("nexthops", kind::GETNEXTHOP, vec![0; 8]),
         part("FDB entries", kind::GETNEIGH, neighbour_header(AF_BRIDGE, 0, 0, 0).to_vec()),
-        part("neighbours", kind::GETNEIGH, neighbour_header(0, 0, 0, 0).to_vec()),
+        part(NEIGHBOURS, kind::GETNEIGH, neighbour_header(0, 0, 0, 0).to_vec()),
         routes(AF_INET, PROTOCOL_KERNEL),
         routes(AF_INET, protocol),
         routes(AF_INET6, PROTOCOL_KERNEL),

@@ -167,6 +167,13 @@ impl Client {
         self.post("log-level", level).await
     }
 
+    /// `GET /metrics`, which is beside [`PREFIX`]: text for scrapers.
+    pub async fn metrics(&self) -> Answer<String> {
+        let path = "/metrics".to_owned();
+        let body = self.octets(Call { method: Method::GET, path, body: Bytes::new() }).await?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+
     /// Any `GET` under [`PREFIX`].
     pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &impl Serialize) -> Answer<T> {
         let query = serde_urlencoded::to_string(query).map_err(|e| not_understood(path, &e))?;
@@ -184,13 +191,20 @@ impl Client {
 
     async fn call<T: DeserializeOwned>(&self, call: Call) -> Answer<T> {
         let path = call.path.clone();
+        let body = self.octets(call).await?;
+        serde_json::from_slice(&body).map_err(|e| not_understood(&path, &e))
+    }
+
+    /// The body of an answer that is a success.
+    async fn octets(&self, call: Call) -> Answer<Bytes> {
+        let path = call.path.clone();
         let answered = tokio::time::timeout(self.timeout, self.exchange(call)).await;
         let (status, body) = answered.map_err(|_| ClientError::Timeout {
             socket: self.socket.clone(),
             timeout: self.timeout,
         })??;
         if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|e| not_understood(&path, &e));
+            return Ok(body);
         }
         let body = serde_json::from_slice(&body).unwrap_or_else(|_| ErrorBody {
             error: format!("evpnd answered {status} to {path}"),

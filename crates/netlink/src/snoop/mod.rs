@@ -1,6 +1,6 @@
 //! Listening to ARP and neighbour discovery on access ports.
 //!
-//! A socket of its own for each port, with a filter in the kernel ([`filter`]): frames of other
+//! A socket of its own for each port, with a filter in the kernel (`filter`): frames of other
 //! kinds cost a few instructions there and never wake anybody.
 //!
 //! **What hosts say is taken from what enters a port**, never from what leaves it: what other

@@ -7,3 +7,4 @@ mod namespace;
 mod objects;
 mod reconcile;
 mod snoop;
+mod survey;

@@ -4,6 +4,7 @@ use crate::namespace::*;
 use evpn_dataplane::facts::{BridgePort, KernelEvent, LinkKind, MacOrigin};
 use evpn_dataplane::object::*;
 use evpn_dataplane::op::{Birth, ErrorClass, Halves, Op};
+use evpn_dataplane::reconciler::Reconciler;
 use std::time::Duration;
 
 fn id(n: u32) -> NexthopId {
@@ -311,7 +312,7 @@ fn local_hosts_are_told_and_the_machines_own_addresses_are_not() {
     frame(mac(1));
     bridge(&format!("fdb add {} dev acc0 master static", mac(2)));
     bridge(&format!("fdb add {} dev acc0 master permanent", mac(3)));
-    d.wait_for_news();
+    d.wait_until(Reconciler::has_news);
     d.hear();
     let (_, mut news) = d.r.take_news(usize::MAX);
     news.retain(|event| matches!(event, KernelEvent::LocalMac { .. }));

@@ -36,7 +36,7 @@ fn a_host_that_moves_here_is_ceded_and_the_left_over_half_goes_when_local_wins()
     d.want(fdb(key(1), 2));
     d.settle();
     frame(mac(1));
-    d.wait_for_news();
+    d.wait_until(|r| r.differences(1).total > 0);
     assert_eq!(d.work(), 0);
     assert_eq!(d.r.differences(5).first[0].reason, Reason::Ceded);
     let (told, news) = d.r.take_news(usize::MAX);
@@ -56,7 +56,7 @@ fn a_host_that_moves_here_is_taken_back_when_remote_wins() {
     d.want(fdb(key(1), 2));
     d.settle();
     frame(mac(1));
-    d.wait_for_news();
+    d.wait_until(|r| r.differences(1).total > 0);
     d.work();
     let (told, _) = d.r.take_news(usize::MAX);
     d.r.want(fdb(key(1), 2), told);
