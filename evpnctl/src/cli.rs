@@ -4,6 +4,7 @@
 //!
 //! **An order that takes a site out of service says for how long and why.**
 
+use crate::decode::DecodeArgs;
 use crate::text::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
@@ -343,39 +344,6 @@ pub(crate) struct HealthArgs {
     pub(crate) timeout: u64,
 }
 
-<<<<<<< HEAD
-/// Octets, and how they came.
-#[derive(Debug, Args)]
-pub(crate) struct DecodeArgs {
-    /// What they are.
-    #[arg(long = "as", value_name = "KIND", value_enum, default_value_t = DecodeKind::Message)]
-    pub(crate) kind: DecodeKind,
-    /// The neighbor has AS numbers of 2 octets, and says the rest in AS4_PATH and AS4_AGGREGATOR.
-    #[arg(long)]
-    pub(crate) two_octet_as: bool,
-    /// A path identifier of 4 octets stands before each route (ADD-PATH, RFC 7911).
-    #[arg(long)]
-    pub(crate) add_path: bool,
-    /// The neighbor is in our AS: LOCAL_PREF, ORIGINATOR_ID, CLUSTER_LIST and confederation
-    /// segments are its to send. Of an external one they are discarded or malformed (RFC 7606).
-    #[arg(long)]
-    pub(crate) ibgp: bool,
-    /// The octets in hexadecimal; spaces, colons, line ends and 0x are skipped. - reads them from
-    /// standard input.
-    #[arg(value_name = "HEX", required = true)]
-    pub(crate) hex: Vec<String>,
-}
-
-/// What octets are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum DecodeKind {
-    /// A run of EVPN routes as in MP_REACH_NLRI.
-    Nlri,
-    /// A whole message, from its marker on.
-    Message,
-    /// The body of an UPDATE, without header.
-    Update,
-=======
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     /// The configuration, a file or a directory [default: evpnd's own, else /etc/evpnd].
@@ -394,7 +362,6 @@ pub(crate) struct TechSupportArgs {
     /// The configuration, a file or a directory [default: evpnd's own, else /etc/evpnd].
     #[arg(long, value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub(crate) config: Option<PathBuf>,
->>>>>>> h19
 }
 
 #[derive(Debug, Subcommand)]

@@ -8,15 +8,18 @@
 //! **The verdict is that of the decoder that sessions run; nothing is decided here.** No socket is
 //! opened and no file is read.
 
+mod args;
 mod attribute;
 mod community;
 mod hex;
 mod message;
 mod route;
 
-use crate::cli::{DecodeArgs, DecodeKind};
+pub(crate) use args::DecodeArgs;
+
 use crate::out::{self, Form};
 use crate::{Exit, Failure, Outcome};
+use args::DecodeKind;
 use evpn_proto::bgp::wire::decode::{PathIds, inspect_message, inspect_nlri, inspect_update};
 use evpn_proto::bgp::wire::error::Action;
 use evpn_proto::bgp::wire::{
