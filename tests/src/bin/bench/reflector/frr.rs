@@ -1,7 +1,6 @@
 //! FRR's bgpd as a route reflector, as installed here or unpacked into a folder.
 //!
-//! It runs without zebra (`--no_zebra`): a reflector forwards nothing, and without zebra bgpd takes
-//! every next hop for reachable, so that it has less to do and keeps less than with it.
+//! It runs without zebra (`--no_zebra`): a reflector forwards nothing and needs none.
 //!
 //! **It is spared whatever it can do without**: no log, no address family but EVPN, one peer group,
 //! the largest quanta that it takes.
