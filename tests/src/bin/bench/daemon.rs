@@ -21,20 +21,14 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it with these neighbours, all of the speakers' AS, and `extra` configuration.
+    /// Starts a leaf with these neighbours, all of the speakers' AS, and `extra` configuration.
     pub(crate) fn start(
         program: &Path,
         namespace: &Netns,
         neighbors: &[Ipv4Addr],
         extra: &str,
     ) -> Result<Self> {
-        let directory = TempDir::new().map_err(|e| format!("a temporary directory: {e}"))?;
-        let in_it = |name: &str| directory.path().join(name);
-        let mut config = format!(
-            "state-dir = \"{}\"\n[router]\nas = {LEAF_AS}\n[api]\nsocket = \"{}\"\n",
-            in_it("state").display(),
-            in_it("evpnd.sock").display(),
-        );
+        let mut config = format!("[router]\nas = {LEAF_AS}\n");
         for address in neighbors {
             let written = write!(
                 config,
@@ -43,6 +37,18 @@ impl Daemon {
             written.map_err(|e| e.to_string())?;
         }
         config.push_str(extra);
+        Self::configured(program, namespace, &config)
+    }
+
+    /// Starts it with this configuration, which says nothing of files and sockets.
+    pub(crate) fn configured(program: &Path, namespace: &Netns, config: &str) -> Result<Self> {
+        let directory = TempDir::new().map_err(|e| format!("a temporary directory: {e}"))?;
+        let in_it = |name: &str| directory.path().join(name);
+        let config = format!(
+            "state-dir = \"{}\"\n{config}\n[api]\nsocket = \"{}\"\n",
+            in_it("state").display(),
+            in_it("evpnd.sock").display(),
+        );
         let path = in_it("evpnd.toml");
         fs::write(&path, config).map_err(|e| format!("{}: {e}", path.display()))?;
         let log = File::create(in_it("log")).map_err(|e| format!("evpnd's log: {e}"))?;

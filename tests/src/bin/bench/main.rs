@@ -1,4 +1,4 @@
-//! Benchmarks of evpnd, each beside a control in the same run: `evpn-bench remote-macs|idle`.
+//! Benchmarks of evpnd, each beside a control in the same run: `evpn-bench remote-macs|reflector|idle`.
 //!
 //! They need root, or `unshare -Urnm`; every namespace that they make has no name and goes with
 //! them. docs/benchmarks.md says what each figure means.
@@ -15,6 +15,7 @@ mod monitor;
 mod netns;
 mod nut;
 mod process;
+mod reflector;
 mod remote_macs;
 mod report;
 mod site;
@@ -39,6 +40,8 @@ struct Arguments {
 enum Benchmark {
     /// From a BGP peer into the kernel: many remote MACs, against `bridge -batch`.
     RemoteMacs(remote_macs::Options),
+    /// From one BGP client to another through a route reflector, against FRR.
+    Reflector(reflector::Options),
     /// Memory and wake-ups with one VNI and two peers.
     Idle(idle::Options),
 }
@@ -57,6 +60,7 @@ struct Common {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().benchmark {
         Benchmark::RemoteMacs(options) => remote_macs::run(&options),
+        Benchmark::Reflector(options) => reflector::run(&options),
         Benchmark::Idle(options) => idle::run(&options),
     };
     match outcome {

@@ -1,7 +1,7 @@
 //! A BGP neighbour that says what it was given, as fast as the socket takes it.
 //!
-//! **What is measured is encoded before the clock starts**; whatever the other side says after its
-//! OPEN is read and thrown away.
+//! **What is measured is encoded before the clock starts**; what the other side says after its OPEN
+//! is read by whoever the session is given to, or thrown away.
 
 use crate::Result;
 use crate::netns::Netns;
@@ -27,8 +27,10 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two attempts.
 const RETRY: Duration = Duration::from_millis(50);
+/// What is thrown away is read in pieces of this size.
+const DISCARD_OCTETS: usize = 256 * 1024;
 /// BGP's port.
-const PORT: u16 = 179;
+pub(crate) const PORT: u16 = 179;
 /// The hold time that evpnd offers, too.
 pub(crate) const HOLD: Duration = Duration::from_secs(90);
 
@@ -41,23 +43,47 @@ pub(crate) enum Form {
     Single,
 }
 
+/// Who a neighbour says that it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity {
+    /// Its address and BGP identifier.
+    pub(crate) address: Ipv4Addr,
+    /// Its AS.
+    pub(crate) asn: u32,
+    /// The hold time that it offers.
+    pub(crate) hold: Duration,
+}
+
 /// An established session; it ends with this value.
 pub(crate) struct Speaker {
     /// Whole messages only: keepalives go in between.
     stream: Arc<Mutex<TcpStream>>,
+    /// The same, without a lock: to close it.
+    end: TcpStream,
     reader: JoinHandle<()>,
     /// Its end ends the keepalives.
     _alive: SyncSender<()>,
 }
 
 impl Speaker {
-    /// Dials evpnd from `address` until the session is established; offers the hold time.
+    /// Dials evpnd from `address` until the session is established; offers the hold time and
+    /// throws away what it is told.
     pub(crate) fn establish(core: &Netns, address: Ipv4Addr, hold: Duration) -> Result<Self> {
+        Self::listening(core, &Identity { address, asn: SPEAKER_AS, hold }, discard)
+    }
+
+    /// Dials until the session is established; `read` is given what comes, in a thread of its own,
+    /// and the session counts as up until it returns.
+    pub(crate) fn listening(
+        core: &Netns,
+        who: &Identity,
+        read: impl FnOnce(TcpStream) + Send + 'static,
+    ) -> Result<Self> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let attempt = core.inside(|| connect(address))?;
-            match attempt.and_then(|stream| handshake(stream, address, hold)) {
-                Ok(stream) => return Self::live(stream, hold),
+            let attempt = core.inside(|| connect(who.address))?;
+            match attempt.and_then(|stream| handshake(stream, who)) {
+                Ok(stream) => return Self::live(stream, who.hold, read),
                 Err(error) if Instant::now() > deadline => {
                     return Err(format!("no session within {PATIENCE:?}: {error}"));
                 }
@@ -66,14 +92,16 @@ impl Speaker {
         }
     }
 
-    fn live(stream: TcpStream, hold: Duration) -> Result<Self> {
+    fn live(
+        stream: TcpStream,
+        hold: Duration,
+        read: impl FnOnce(TcpStream) + Send + 'static,
+    ) -> Result<Self> {
         let failed = |e: std::io::Error| format!("the session: {e}");
         stream.set_read_timeout(None).map_err(failed)?;
-        let mut incoming = stream.try_clone().map_err(failed)?;
-        let reader = std::thread::spawn(move || {
-            let mut octets = [0; 65536];
-            while incoming.read(&mut octets).is_ok_and(|count| count > 0) {}
-        });
+        let incoming = stream.try_clone().map_err(failed)?;
+        let end = stream.try_clone().map_err(failed)?;
+        let reader = std::thread::spawn(move || read(incoming));
         let stream = Arc::new(Mutex::new(stream));
         let (alive, ended) = sync_channel::<()>(0);
         let outgoing = Arc::clone(&stream);
@@ -84,7 +112,7 @@ impl Speaker {
                 }
             }
         });
-        Ok(Self { stream, reader, _alive: alive })
+        Ok(Self { stream, end, reader, _alive: alive })
     }
 
     /// Writes octets to the end and tells when it began.
@@ -94,7 +122,13 @@ impl Speaker {
         Ok(start)
     }
 
-    /// Whether evpnd still holds the session.
+    /// Ends the session, also under whoever is writing to it.
+    pub(crate) fn close(&self) {
+        // It may be closed already.
+        self.end.shutdown(Shutdown::Both).ok();
+    }
+
+    /// Whether the other side still holds the session.
     pub(crate) fn is_up(&self) -> bool {
         !self.reader.is_finished()
     }
@@ -107,10 +141,7 @@ fn write(stream: &Mutex<TcpStream>, octets: &[u8]) -> Result<()> {
 
 impl Drop for Speaker {
     fn drop(&mut self) {
-        if let Ok(stream) = self.stream.lock() {
-            // It may be closed already.
-            stream.shutdown(Shutdown::Both).ok();
-        }
+        self.close();
     }
 }
 
@@ -126,31 +157,40 @@ fn connect(from: Ipv4Addr) -> Result<TcpStream> {
     dial().map_err(|e| format!("dialling {LEAF}:{PORT} from {from}: {e}"))
 }
 
+/// Reads until the end and keeps nothing.
+pub(crate) fn discard(mut stream: TcpStream) {
+    let mut octets = vec![0; DISCARD_OCTETS];
+    while stream.read(&mut octets).is_ok_and(|count| count > 0) {}
+}
+
 /// OPEN, OPEN, KEEPALIVE, KEEPALIVE.
-fn handshake(mut stream: TcpStream, address: Ipv4Addr, hold: Duration) -> Result<TcpStream> {
-    let open = Open {
-        asn: Asn(SPEAKER_AS),
-        hold_time: hold,
-        router_id: address,
-        capabilities: vec![
-            Capability::Multiprotocol(Family::EVPN),
-            Capability::FourOctetAs(Asn(SPEAKER_AS)),
-        ],
-    };
+fn handshake(mut stream: TcpStream, who: &Identity) -> Result<TcpStream> {
+    let open = open(who);
     for octets in [encode_open(&open), encode_keepalive()] {
         stream.write_all(&octets).map_err(|e| format!("handshake: {e}"))?;
     }
     for expected in [MessageType::Open, MessageType::Keepalive] {
         let found = message(&mut stream)?;
         if found != expected {
-            return Err(format!("evpnd answered {found:?} instead of {expected:?}"));
+            return Err(format!("it answered {found:?} instead of {expected:?}"));
         }
     }
     Ok(stream)
 }
 
+/// The OPEN of a neighbour that speaks EVPN and nothing else.
+pub(crate) fn open(who: &Identity) -> Open {
+    let asn = Asn(who.asn);
+    Open {
+        asn,
+        hold_time: who.hold,
+        router_id: who.address,
+        capabilities: vec![Capability::Multiprotocol(Family::EVPN), Capability::FourOctetAs(asn)],
+    }
+}
+
 /// Reads a message and tells its type.
-fn message(stream: &mut TcpStream) -> Result<MessageType> {
+pub(crate) fn message(stream: &mut TcpStream) -> Result<MessageType> {
     let mut octets = vec![0; HEADER_LENGTH];
     stream.read_exact(&mut octets).map_err(|e| format!("handshake: {e}"))?;
     let length = octets
