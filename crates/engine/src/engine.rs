@@ -357,7 +357,6 @@ impl Engine {
         for key in self.rib.groups.keys().copied().collect::<smallvec::SmallVec<[_; 4]>>() {
             let export = export_to(&self.rib, id, key);
             if let Some(group) = self.rib.groups.get_mut(&key) {
-                group.cache = None;
                 group.updates.change(&mut self.rib.table, id, export);
             }
         }
@@ -365,6 +364,9 @@ impl Engine {
     }
 
     fn import(&mut self, id: DestId) {
+        if self.evis.is_empty() && self.vrfs.is_empty() && self.imports.is_empty() {
+            return;
+        }
         let Some(dest) = self.rib.table.get(id) else { return };
         let path = importable(dest);
         let attributes = path.and_then(|p| self.rib.store.get(p.attributes));

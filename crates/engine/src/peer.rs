@@ -1,7 +1,7 @@
 //! One neighbour: its session, its place in an update group, and what it is owed.
 
 use crate::io::{Event, Output};
-use crate::rib::{Audience, Encoded, GroupKey, Rib};
+use crate::rib::{Audience, Encoded, GroupKey, Own, Rib};
 use crate::settings::NeighborSettings;
 use bytes::{Bytes, BytesMut};
 use evpn_proto::bgp::attributes::{Community, ExtCommunity, PathAttributes};
@@ -16,7 +16,7 @@ use evpn_rib::PeerIdx;
 use evpn_rib::attr_store::{AttrId, LOCAL_PREF_DEFAULT};
 use evpn_rib::decision::Source;
 use evpn_rib::table::{DestId, Path, PeerInfo};
-use evpn_rib::update_group::Export;
+use evpn_rib::update_group::{Export, Stretch};
 use std::mem::discriminant;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -25,6 +25,8 @@ use std::sync::Arc;
 pub(crate) const SEND_WINDOW_OCTETS: usize = 256 * 1024;
 /// Changes that are encoded at a time.
 const BATCH_MAX: usize = 4096;
+/// Stretches that are kept for those who come behind.
+const CACHE_MAX: usize = 8;
 /// A ROUTE-REFRESH that asks for the routes (RFC 2918).
 const REFRESH_REQUEST: u8 = 0;
 
@@ -142,12 +144,17 @@ impl Peer {
             if let Some(group) = rib.groups.get_mut(&key) {
                 group.updates.advance(&mut rib.table, peer, encoded.to);
             }
-            if encoded.octets.is_empty() {
-                continue;
+            let own = encoded.own.iter().find(|own| own.source == peer);
+            let length = encoded.octets.len();
+            let (begin, end, messages) =
+                own.map_or((length, length, 0), |own| (own.begin, own.end, own.messages));
+            for octets in [encoded.octets.slice(..begin), encoded.octets.slice(end..)] {
+                if !octets.is_empty() {
+                    up.in_flight += octets.len();
+                    outputs.push(Output::Send { peer, connection: up.connection, octets });
+                }
             }
-            up.in_flight += encoded.octets.len();
-            outputs.push(Output::Send { peer, connection: up.connection, octets: encoded.octets });
-            up.updates_unreported += encoded.messages;
+            up.updates_unreported += encoded.messages - messages;
         }
         let initial_done = rib.groups.get(&key).is_some_and(|g| g.updates.is_initial_done(peer));
         if initial_done && !up.end_of_rib_sent && sender.may_end_of_rib {
@@ -261,32 +268,53 @@ fn next_octets(
         return None;
     }
     let from = group.updates.cursor(peer)?;
-    if let Some(cached) = group.cache.as_ref().filter(|c| c.from == from && !c.of_one) {
+    if let Some(cached) = group.cache.iter().find(|c| c.from == from) {
         return Some((cached.clone(), None));
     }
-    let batch = group.updates.next_batch(peer, BATCH_MAX);
+    let stretch = group.updates.next_stretch(from, BATCH_MAX);
+    let shared = stretch.is_some();
+    let stretch = stretch.unwrap_or_else(|| {
+        let batch = group.updates.next_batch(peer, BATCH_MAX);
+        let announce = batch.announce.into_iter().map(|id| (id, PeerIdx::LOCAL)).collect();
+        Stretch { to: batch.to, announce, withdraw: batch.withdraw }
+    });
     let mut out = BytesMut::new();
-    put_withdrawals(rib, &batch.withdraw, key, &mut out);
-    let mut by_attributes: Vec<Told> =
-        batch.announce.iter().filter_map(|id| told(rib, *id, key)).collect();
+    put_withdrawals(rib, &stretch.withdraw, key, &mut out);
+    let mut by_source: Vec<(PeerIdx, Told)> = stretch
+        .announce
+        .iter()
+        .filter_map(|(id, source)| Some((*source, told(rib, *id, key)?)))
+        .collect();
     // Stable: within one set of attributes the order of change stays.
-    by_attributes.sort_by_key(Told::set);
+    by_source.sort_by_key(|(source, told)| (*source, told.set()));
     let mut untold = Vec::new();
-    for set in by_attributes.chunk_by(|a, b| a.set() == b.set()) {
-        untold.extend(put_announcements(rib, set, key, sender, &mut out));
+    let mut own = Vec::new();
+    let mut messages = count_messages(&out);
+    for of_source in by_source.chunk_by(|a, b| a.0 == b.0) {
+        let begin = out.len();
+        for set in of_source.chunk_by(|a, b| a.1.set() == b.1.set()) {
+            let set: Vec<Told> = set.iter().map(|(_, told)| *told).collect();
+            untold.extend(put_announcements(rib, &set, key, sender, &mut out));
+        }
+        let count = count_messages(out.get(begin..).unwrap_or_default());
+        messages += count;
+        if let Some((source, _)) = of_source.first() {
+            own.push(Own { source: *source, begin, end: out.len(), messages: count });
+        }
     }
     let ids: Vec<DestId> = untold.iter().map(|(id, _)| *id).collect();
+    let begin = out.len();
     put_withdrawals(rib, &ids, key, &mut out);
-    let encoded = Encoded {
-        from,
-        to: batch.to,
-        messages: count_messages(&out),
-        octets: out.freeze(),
-        of_one: batch.of_one,
-    };
+    messages += count_messages(out.get(begin..).unwrap_or_default());
+    let encoded = Encoded { from, to: stretch.to, messages, octets: out.freeze(), own };
     let first = untold.first().copied();
     let group = rib.groups.get_mut(&key)?;
-    group.cache = Some(encoded.clone());
+    if shared {
+        if group.cache.len() >= CACHE_MAX {
+            group.cache.pop_front();
+        }
+        group.cache.push_back(encoded.clone());
+    }
     let news = first.filter(|(_, error)| {
         group.untold.replace(discriminant(error)) != Some(discriminant(error))
     });

@@ -7,10 +7,10 @@ use evpn_proto::bgp::wire::AsWidth;
 use evpn_proto::bgp::wire::error::EncodeError;
 use evpn_proto::types::{EvpnRoute, RouteKey};
 use evpn_rib::PeerIdx;
-use evpn_rib::attr_store::AttrStore;
+use evpn_rib::attr_store::{AttrId, AttrStore};
 use evpn_rib::table::{DestId, Outcome, Reject, Table};
 use evpn_rib::update_group::UpdateGroup;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::mem::Discriminant;
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ pub(crate) enum Audience {
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     pub(crate) updates: UpdateGroup,
-    pub(crate) cache: Option<Encoded>,
+    pub(crate) cache: VecDeque<Encoded>,
     /// The kind of error for which a route was last not told to the group.
     pub(crate) untold: Option<Discriminant<EncodeError>>,
 }
@@ -55,8 +55,17 @@ pub(crate) struct Encoded {
     pub(crate) to: u64,
     pub(crate) octets: Bytes,
     pub(crate) messages: u64,
-    /// It depends on the neighbour that it was made for, so that others cannot be given it.
-    pub(crate) of_one: bool,
+    /// Where in the octets what came from a neighbour stands, which it is not told back.
+    pub(crate) own: Vec<Own>,
+}
+
+/// A part of a stretch that all came from one neighbour.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Own {
+    pub(crate) source: PeerIdx,
+    pub(crate) begin: usize,
+    pub(crate) end: usize,
+    pub(crate) messages: u64,
 }
 
 #[derive(Debug, Default)]
@@ -88,6 +97,19 @@ impl Rib {
     ) {
         let Some(id) = self.store.intern(attributes) else { return };
         let outcome = self.table.announce(&mut self.store, peer, route, id, reject);
+        self.note(outcome);
+    }
+
+    /// A neighbour's route, with a set of attributes that has a user already.
+    pub(crate) fn announce_interned(
+        &mut self,
+        peer: PeerIdx,
+        route: EvpnRoute,
+        attributes: AttrId,
+        reject: Option<Reject>,
+    ) {
+        self.store.retain(attributes);
+        let outcome = self.table.announce(&mut self.store, peer, route, attributes, reject);
         self.note(outcome);
     }
 

@@ -116,6 +116,7 @@ impl Engine {
             Some(key) => {
                 let fresh = !self.rib.groups.contains_key(&key);
                 let members = self.rib.groups.entry(key).or_default();
+                members.cache.clear();
                 members.updates.join(index);
                 if fresh {
                     self.fill(key);
@@ -156,7 +157,7 @@ impl Engine {
     pub(crate) fn resend(&mut self, index: PeerIdx) {
         let Some(key) = self.peer(index).and_then(|p| p.up.as_ref()?.group) else { return };
         if let Some(group) = self.rib.groups.get_mut(&key) {
-            group.cache = None;
+            group.cache.clear();
             group.updates.retell(index);
         }
     }
@@ -182,6 +183,7 @@ impl Engine {
 
     fn leave_group(&mut self, key: crate::rib::GroupKey, index: PeerIdx) {
         let Some(group) = self.rib.groups.get_mut(&key) else { return };
+        group.cache.clear();
         group.updates.leave(&mut self.rib.table, index);
         if group.updates.is_idle() {
             group.updates.clear(&mut self.rib.table);
@@ -251,10 +253,13 @@ impl Engine {
             .is_some_and(|up| up.negotiated.kind == PeerKind::External);
         let attributes = imported(attributes, external);
         let reject = reject(&self.settings, &self.links, &attributes);
+        // One use of the set for each route, looked up once.
+        let Some(set) = self.rib.store.intern(&attributes) else { return };
         for route in update.announced {
             let reject = reject.or_else(|| no_host(&route.key));
-            self.rib.announce(index, route, &attributes, reject);
+            self.rib.announce_interned(index, route, set, reject);
         }
+        self.rib.store.release(set);
         self.check_limit(now, index);
     }
 

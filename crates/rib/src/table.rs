@@ -102,7 +102,6 @@ pub struct Dest {
     paths: SmallVec<[Path; 1]>,
     best: Option<PeerIdx>,
     holders: u16,
-    hash: u64,
 }
 
 impl Dest {
@@ -155,7 +154,8 @@ pub enum Outcome {
 #[derive(Debug, Default)]
 pub struct Table {
     dests: Slab<Dest>,
-    index: hashbrown::HashTable<u32>,
+    /// Number and hash of each destination: growing reads no destination.
+    index: hashbrown::HashTable<(u32, u32)>,
     overlays: Slab<(Esi, Option<IpAddr>)>,
     peers: Map<PeerIdx, PeerInfo>,
     counts: Map<PeerIdx, PathCounts>,
@@ -201,9 +201,11 @@ impl Table {
 
     /// Finds a destination.
     pub fn find(&self, key: &RouteKey) -> Option<DestId> {
-        let hash = self.hasher.hash_one(key);
-        let same = |id: &u32| self.dests.get(*id).is_some_and(|d| d.key == *key);
-        self.index.find(hash, same).map(|id| DestId(*id))
+        let hash = self.hash(key);
+        let same = |(id, of): &(u32, u32)| {
+            *of == hash && self.dests.get(*id).is_some_and(|d| d.key == *key)
+        };
+        self.index.find(spread(hash), same).map(|(id, _)| DestId(*id))
     }
 
     /// The destination.
@@ -349,17 +351,22 @@ impl Table {
         self.iter().filter(|(_, d)| d.paths.iter().any(wanted)).map(|(id, _)| id).collect()
     }
 
+    fn hash(&self, key: &RouteKey) -> u32 {
+        let [a, b, c, d, ..] = self.hasher.hash_one(key).to_be_bytes();
+        u32::from_be_bytes([a, b, c, d])
+    }
+
     fn find_or_insert(&mut self, key: RouteKey) -> Option<DestId> {
-        let hash = self.hasher.hash_one(&key);
+        let hash = self.hash(&key);
         let dests = &self.dests;
-        let same = |id: &u32| dests.get(*id).is_some_and(|d| d.key == key);
-        if let Some(id) = self.index.find(hash, same) {
+        let same =
+            |(id, of): &(u32, u32)| *of == hash && dests.get(*id).is_some_and(|d| d.key == key);
+        if let Some((id, _)) = self.index.find(spread(hash), same) {
             return Some(DestId(*id));
         }
-        let dest = Dest { key, paths: SmallVec::new(), best: None, holders: 0, hash };
+        let dest = Dest { key, paths: SmallVec::new(), best: None, holders: 0 };
         let id = self.dests.insert(dest)?;
-        let dests = &self.dests;
-        self.index.insert_unique(hash, id, |id| dests.get(*id).map_or(0, |d| d.hash));
+        self.index.insert_unique(spread(hash), (id, hash), |(_, hash)| spread(*hash));
         Some(DestId(id))
     }
 
@@ -422,11 +429,17 @@ impl Table {
         if !dest.paths.is_empty() || dest.holders > 0 {
             return;
         }
-        if let Ok(entry) = self.index.find_entry(dest.hash, |other| *other == id.0) {
+        let hash = spread(self.hash(&dest.key));
+        if let Ok(entry) = self.index.find_entry(hash, |(other, _)| *other == id.0) {
             entry.remove();
         }
         self.dests.remove(id.0);
     }
+}
+
+/// Half a hash as a whole: tables look at its upper bits too.
+const fn spread(half: u32) -> u64 {
+    ((half as u64) << 32) | half as u64
 }
 
 /// Which of a neighbour's paths.

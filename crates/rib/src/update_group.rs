@@ -58,8 +58,17 @@ pub struct Batch {
     pub announce: Vec<DestId>,
     /// Routes to withdraw.
     pub withdraw: Vec<DestId>,
-    /// Another neighbour at the same cursor would be given something else.
-    pub of_one: bool,
+}
+
+/// The next changes of every neighbour at a cursor; each leaves out what came from itself.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Stretch {
+    /// The cursor afterwards.
+    pub to: u64,
+    /// Routes whose best path to announce with its source, in order of change.
+    pub announce: Vec<(DestId, PeerIdx)>,
+    /// Routes to withdraw.
+    pub withdraw: Vec<DestId>,
 }
 
 /// A group of neighbours.
@@ -254,11 +263,38 @@ impl UpdateGroup {
         self.members.iter().find(|m| m.peer == peer)
     }
 
+    /// What to tell everybody at a cursor next, `count_max` changes at most; none where neighbours
+    /// differ in more than what came from themselves ([`UpdateGroup::next_batch`] knows then).
+    pub fn next_stretch(&self, cursor: u64, count_max: usize) -> Option<Stretch> {
+        let mut stretch = Stretch { to: cursor, ..Stretch::default() };
+        let joined_last = self.members.iter().map(|m| m.joined).max().unwrap_or(0);
+        let mut told = 0;
+        for sequence in cursor.max(self.before).saturating_add(1)..=self.last() {
+            let change = self.at(sequence);
+            if change.is_some() && told == count_max {
+                break;
+            }
+            stretch.to = sequence;
+            let Some((id, out)) = change else { continue };
+            told += 1;
+            match out.export {
+                Export::Announce(source)
+                    if out.withdraw_at_source && self.member(source).is_some() =>
+                {
+                    return None;
+                }
+                Export::Announce(source) => stretch.announce.push((id, source)),
+                Export::Withdraw if sequence <= joined_last => return None,
+                Export::Withdraw => stretch.withdraw.push(id),
+            }
+        }
+        Some(stretch)
+    }
+
     /// What to tell the neighbour next, `count_max` changes at most. Empty when it is current.
     pub fn next_batch(&self, peer: PeerIdx, count_max: usize) -> Batch {
         let Some(member) = self.member(peer) else { return Batch::default() };
         let mut batch = Batch { to: member.cursor, ..Batch::default() };
-        let joined_last = self.members.iter().map(|m| m.joined).max().unwrap_or(0);
         let mut told = 0;
         for sequence in member.cursor.max(self.before).saturating_add(1)..=self.last() {
             let change = self.at(sequence);
@@ -268,10 +304,6 @@ impl UpdateGroup {
             batch.to = sequence;
             let Some((id, out)) = change else { continue };
             told += 1;
-            batch.of_one |= match out.export {
-                Export::Announce(source) => self.member(source).is_some(),
-                Export::Withdraw => sequence <= joined_last,
-            };
             match out.export {
                 Export::Announce(source) if source != peer => batch.announce.push(id),
                 Export::Announce(_) if !out.withdraw_at_source => {}
@@ -396,8 +428,42 @@ mod tests {
         assert!(group.live <= 1 && group.log.len() <= VOID_MAX + 4, "{}", group.log.len());
     }
 
-    /// Whatever changes, whoever comes and goes, in whatever portions they are told: each ends up
-    /// with what is announced by others, and the log stays small.
+    /// Stretches as an engine keeps them for those who come behind, whatever changes meanwhile.
+    type Kept = Vec<(u64, Stretch)>;
+
+    fn tell_some(
+        (group, table): (&mut UpdateGroup, &mut Table),
+        kept: &mut Kept,
+        peer: PeerIdx,
+        at_most: usize,
+        known: &mut BTreeSet<u32>,
+    ) {
+        let from = group.cursor(peer).unwrap();
+        let found = kept.iter().find(|(at, _)| *at == from).map(|(_, stretch)| stretch.clone());
+        let stretch = found.or_else(|| {
+            let stretch = group.next_stretch(from, at_most)?;
+            kept.push((from, stretch.clone()));
+            Some(stretch)
+        });
+        let (to, announce, withdraw) = match stretch {
+            Some(Stretch { to, announce, withdraw }) => {
+                let others = announce.into_iter().filter(|(_, source)| *source != peer);
+                (to, others.map(|(id, _)| id).collect(), withdraw)
+            }
+            None => {
+                let Batch { to, announce, withdraw } = group.next_batch(peer, at_most);
+                (to, announce, withdraw)
+            }
+        };
+        group.advance(table, peer, to);
+        for id in withdraw {
+            known.remove(&id.0);
+        }
+        known.extend(announce.iter().map(|id: &DestId| id.0));
+    }
+
+    /// Whatever changes, whoever comes and goes, in whatever portions they are told, and however
+    /// old these are: each ends up with what is announced by others, and the log stays small.
     #[test]
     fn everybody_ends_up_with_what_there_is() {
         const PEERS: u16 = 4;
@@ -411,35 +477,30 @@ mod tests {
             let (mut group, mut table) = (UpdateGroup::default(), Table::default());
             let mut truth = [Export::Withdraw; IDS as usize];
             let mut held: [Option<BTreeSet<u32>>; PEERS as usize] = Default::default();
-            let tell = |group: &mut UpdateGroup,
-                        table: &mut Table,
-                        peer: u16,
-                        at_most,
-                        known: &mut BTreeSet<u32>| {
-                let batch = group.next_batch(PeerIdx(peer), at_most);
-                group.advance(table, PeerIdx(peer), batch.to);
-                known.extend(batch.announce.iter().map(|id| id.0));
-                for id in batch.withdraw {
-                    known.remove(&id.0);
-                }
-            };
+            let mut kept = Kept::new();
             for _ in 0..8000 {
                 let peer = u16::try_from(below(PEERS.into())).unwrap();
                 let known = &mut held[usize::from(peer)];
                 match below(40) {
                     0 => {
+                        kept.clear();
                         group.join(PeerIdx(peer));
                         *known = Some(Default::default());
                     }
                     1 => {
+                        kept.clear();
                         group.leave(&mut table, PeerIdx(peer));
                         *known = None;
                     }
-                    2 => group.retell(PeerIdx(peer)),
+                    2 => {
+                        kept.clear();
+                        group.retell(PeerIdx(peer));
+                    }
                     3..=9 => {
                         if let Some(known) = known {
                             let at_most = usize::try_from(1 + below(30)).unwrap();
-                            tell(&mut group, &mut table, peer, at_most, known);
+                            let both = (&mut group, &mut table);
+                            tell_some(both, &mut kept, PeerIdx(peer), at_most, known);
                         }
                     }
                     _ => {
@@ -458,7 +519,7 @@ mod tests {
             for (peer, known) in (0..PEERS).zip(&mut held) {
                 let Some(known) = known else { continue };
                 while !group.is_current(PeerIdx(peer)) {
-                    tell(&mut group, &mut table, peer, 7, known);
+                    tell_some((&mut group, &mut table), &mut kept, PeerIdx(peer), 7, known);
                 }
                 let wanted = truth.iter().zip(0u32..).filter(|(export, _)| {
                     matches!(export, Export::Announce(source) if *source != PeerIdx(peer))
