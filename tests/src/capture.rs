@@ -50,13 +50,12 @@ impl Capture {
         Self { tcpdump, file: file.to_owned() }
     }
 
-    /// Ends the capture; the fields of the frames that `display` matches, one frame a line,
-    /// separated by tabs, several values of a field by commas.
+    /// Ends the capture, if it has not ended yet; its file.
     ///
     /// # Panics
-    /// Where tshark fails.
+    /// Where tcpdump does not end.
     #[track_caller]
-    pub fn fields(&mut self, display: &str, fields: &[&str]) -> Vec<Vec<String>> {
+    pub fn finish(&mut self) -> &Path {
         if self.tcpdump.ended().is_none() {
             // What has just been sent is on its way through the packet socket.
             pause(Duration::from_millis(200));
@@ -65,6 +64,17 @@ impl Capture {
                 self.tcpdump.ended().ok_or("it runs")
             });
         }
+        &self.file
+    }
+
+    /// Ends the capture; the fields of the frames that `display` matches, one frame a line,
+    /// separated by tabs, several values of a field by commas.
+    ///
+    /// # Panics
+    /// Where tshark fails.
+    #[track_caller]
+    pub fn fields(&mut self, display: &str, fields: &[&str]) -> Vec<Vec<String>> {
+        self.finish();
         let mut command = Command::new("tshark");
         command.arg("-r").arg(&self.file).args(["-Y", display, "-T", "fields"]);
         for field in fields {
@@ -90,9 +100,7 @@ impl Capture {
     /// Where tshark fails.
     #[track_caller]
     pub fn mac_announcements(&mut self) -> Vec<MacAnnouncement> {
-        if self.tcpdump.ended().is_none() {
-            self.fields("bgp", &["ip.src"]);
-        }
+        self.finish();
         let output = Command::new("tshark")
             .arg("-r")
             .arg(&self.file)

@@ -139,6 +139,10 @@ fn extended_community(community: ExtCommunity) -> String {
             let sticky = if flags & 1 == 1 { ", sticky MAC" } else { "" };
             format!("MM:{}{sticky}", u32::from_be_bytes([a, b, c, d]))
         }
+        [0x06, 0x01, flags, ..] => {
+            format!("ESI-label-Rt:{}", if flags & 1 == 1 { "SA" } else { "AA" })
+        }
+        [0x06, 0x02, mac @ ..] => format!("ES-Import-Rt:{}", evpn_proto::types::MacAddr(mac)),
         [0x06, 0x03, mac @ ..] => format!("Rmac:{}", evpn_proto::types::MacAddr(mac)),
         [0x00 | 0x40, 0x04, a, b, w, x, y, z] => {
             let bandwidth = f32::from_be_bytes([w, x, y, z]);
@@ -148,5 +152,19 @@ fn extended_community(community: ExtCommunity) -> String {
             let hex: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
             format!("UNK:{hex}")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn communities_of_segments_are_written_as_frr_writes_them() {
+        let text = |octets| extended_community(ExtCommunity(octets));
+        assert_eq!(text([6, 1, 0, 0, 0, 0, 0, 100]), "ESI-label-Rt:AA");
+        assert_eq!(text([6, 1, 1, 0, 0, 0, 0, 100]), "ESI-label-Rt:SA");
+        assert_eq!(text([6, 2, 2, 0, 0, 0, 0, 1]), "ES-Import-Rt:02:00:00:00:00:01");
+        assert_eq!(text([6, 99, 0, 0, 0, 0, 0, 1]), "UNK:0663000000000001");
     }
 }
