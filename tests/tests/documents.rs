@@ -90,3 +90,22 @@ fn a_broken_link_is_found() {
     assert_eq!(problem(&document, "docs/energy.md#guards"), None);
     assert_eq!(links("[a](b.md) ```\n[c](d.md)\n``` [e](f.md#g)").first().unwrap(), "b.md");
 }
+
+/// A feature is what a test shows: each test that docs/features.md names is there.
+#[test]
+fn every_test_that_a_feature_names_is_there() {
+    let table = fs::read_to_string(root().join("docs/features.md")).unwrap();
+    let mut names = 0;
+    for name in table.split('`').skip(1).step_by(2) {
+        if let Some((file, function)) = name.split_once("::") {
+            let path = root().join(format!("tests/tests/{file}.rs"));
+            let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
+            assert!(text.contains(&format!("fn {function}()")), "{name}");
+            names += 1;
+        } else if name.ends_with(".rs") {
+            let places = [root().join(name), root().join("tests/tests").join(name)];
+            assert!(places.iter().any(|place| place.exists()), "{name}");
+        }
+    }
+    assert!(names > 20, "{names}");
+}
