@@ -2,8 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 use evpn_proto::bgp::attributes::{
-    AsPath, AsSegment, AsSegmentKind, Community, ExtCommunity, Origin, PathAttributes, PmsiTunnel,
-    RawAttribute,
+    AsPath, AsSegment, AsSegmentKind, Community, ExtCommunity, Origin, Partial, PathAttributes,
+    PmsiTunnel, RawAttribute,
 };
 use evpn_proto::bgp::message::{
     Capability, Family, ForwardingPreserved, GracefulRestart, Message, Notification, Open,
@@ -230,11 +230,20 @@ prop_compose! {
         cluster_list in vec(any::<u32>().prop_map(Ipv4Addr::from), 0..4),
         pmsi in option::of(any_pmsi()),
         unknown in any_unknown(),
+        partial in any::<[bool; 3]>(),
     ) -> PathAttributes {
         let originator_id = originator_id.map(Ipv4Addr::from);
+        let has = (!communities.is_empty(), !ext_communities.is_empty());
         PathAttributes {
             origin, as_path, next_hop, med, local_pref, communities, ext_communities,
-            originator_id, cluster_list, pmsi, unknown,
+            originator_id, cluster_list, unknown,
+            // What is not there has no flags either.
+            partial: Partial {
+                communities: partial[0] && has.0,
+                ext_communities: partial[1] && has.1,
+                pmsi: partial[2] && pmsi.is_some(),
+            },
+            pmsi,
         }
     }
 }

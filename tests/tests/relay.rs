@@ -194,12 +194,13 @@ fn known_types() -> Vec<Case> {
     vec![
         // Type 1 by segment with its ESI label, and by EVI.
         case(&ad("ffffffff", "000000"), &[(RELAYED, 16, "0002fdea00000064 0601000000000640")]),
-        case(&ad("00000000", "000064"), &[(RELAYED, 8, "fdea0007 ffff0000")]),
+        // Somebody on the way did not know these, and the bit that says so stays.
+        case(&ad("00000000", "000064"), &[(RELAYED | PARTIAL, 8, "fdea0007 ffff0000")]),
         // Type 2: MAC alone and sticky; IPv4 with two labels, router's MAC and default gateway;
         // IPv6 on a segment; a tag.
         case(
             &mac("21", NO_ESI, "00 000064"),
-            &[(RELAYED, 16, "0600010000000007 0002fdea00000064")],
+            &[(RELAYED | PARTIAL, 16, "0600010000000007 0002fdea00000064")],
         ),
         case(
             &mac("28", NO_ESI, "20 ac106415 000064 001388"),
@@ -210,7 +211,7 @@ fn known_types() -> Vec<Case> {
         // Type 3 with its tunnel, with another kind of tunnel, from IPv6, and with none.
         case(
             &format!("03 11 {RD} 00000000 20 0a000002"),
-            &[(RELAYED, 22, "00 06 000064 0a000002")],
+            &[(RELAYED | PARTIAL, 22, "00 06 000064 0a000002")],
         ),
         case(
             &format!("03 11 {RD} 00000001 20 0a000002"),

@@ -36,6 +36,20 @@ pub struct PathAttributes {
     pub pmsi: Option<PmsiTunnel>,
     /// Attributes relayed without being read, by ascending code.
     pub unknown: Vec<RawAttribute>,
+    /// Which of the others came with the Partial bit.
+    pub partial: Partial,
+}
+
+/// Attributes that somebody on the way passed on without knowing them. RFC 4271 section 5: whoever
+/// passes them on in turn leaves the Partial bit as it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
+pub struct Partial {
+    /// COMMUNITIES.
+    pub communities: bool,
+    /// EXTENDED COMMUNITIES.
+    pub ext_communities: bool,
+    /// PMSI_TUNNEL.
+    pub pmsi: bool,
 }
 
 impl PathAttributes {
@@ -53,6 +67,7 @@ impl PathAttributes {
             cluster_list: Vec::new(),
             pmsi: None,
             unknown: Vec::new(),
+            partial: Partial::default(),
         }
     }
 

@@ -15,7 +15,7 @@ use super::as_path::merged;
 use super::faults::{Faults, Refusal, reset};
 use super::value::{name, value};
 use crate::bgp::attributes::{
-    AsPath, AttributeValue, Community, ExtCommunity, Origin, PathAttributes, PmsiTunnel,
+    AsPath, AttributeValue, Community, ExtCommunity, Origin, Partial, PathAttributes, PmsiTunnel,
     RawAttribute,
 };
 use crate::bgp::wire::codes::attribute::{self as code, FLAG_OPTIONAL, FLAG_TRANSITIVE};
@@ -90,6 +90,7 @@ pub(super) struct Collected<'a> {
     aggregator: Option<Aggregator>,
     as4_aggregator: Option<Aggregator>,
     unknown: Vec<RawAttribute>,
+    partial: Partial,
 }
 
 /// Reads the attribute list.
@@ -249,6 +250,7 @@ impl<'a> Collected<'a> {
             _ => next.check_flags(rule.flags, name(next.code))?,
         }
         let flags = next.flags & FLAGS_KEPT;
+        let partial = flags & code::FLAG_PARTIAL != 0;
         match value(next.code, next.value, context)? {
             Some(AttributeValue::Origin(origin)) => self.origin = Some(origin),
             Some(AttributeValue::AsPath(path)) => self.as_path = Some(path),
@@ -261,11 +263,17 @@ impl<'a> Collected<'a> {
             Some(AttributeValue::As4Aggregator { asn, router }) => {
                 self.as4_aggregator = Some(Aggregator { flags, asn, router });
             }
-            Some(AttributeValue::Communities(list)) => self.communities = list,
-            Some(AttributeValue::ExtCommunities(list)) => self.ext_communities = list,
+            Some(AttributeValue::Communities(list)) => {
+                (self.communities, self.partial.communities) = (list, partial);
+            }
+            Some(AttributeValue::ExtCommunities(list)) => {
+                (self.ext_communities, self.partial.ext_communities) = (list, partial);
+            }
             Some(AttributeValue::OriginatorId(id)) => self.originator_id = Some(id),
             Some(AttributeValue::ClusterList(list)) => self.cluster_list = list,
-            Some(AttributeValue::Pmsi(pmsi)) => self.pmsi = Some(pmsi),
+            Some(AttributeValue::Pmsi(pmsi)) => {
+                (self.pmsi, self.partial.pmsi) = (Some(pmsi), partial);
+            }
             // NEXT_HOP is MP_REACH_NLRI's to say (RFC 4760 §3). A metric of the IGP is nobody's
             // where AIGP is not enabled, as it is not here (RFC 7311 §3.4): well formed or not, it
             // is dropped like any optional attribute that is neither known nor transitive.
@@ -318,6 +326,7 @@ impl<'a> Collected<'a> {
             cluster_list: self.cluster_list,
             pmsi: self.pmsi,
             unknown,
+            partial: self.partial,
         })
     }
 }

@@ -40,9 +40,14 @@ pub fn encode_attributes(
         list.put(WELL_KNOWN, code::LOCAL_PREF, 4, |out| out.put_u32(local_pref))?;
     }
     if !set.communities.is_empty() {
-        list.put(RELAYED, code::COMMUNITIES, 4 * set.communities.len(), |out| {
-            set.communities.iter().for_each(|community| out.put_u32(community.0));
-        })?;
+        list.put(
+            relayed(set.partial.communities),
+            code::COMMUNITIES,
+            4 * set.communities.len(),
+            |out| {
+                set.communities.iter().for_each(|community| out.put_u32(community.0));
+            },
+        )?;
     }
     if let Some(id) = set.originator_id {
         list.put(OPTIONAL, code::ORIGINATOR_ID, 4, |out| out.put_slice(&id.octets()))?;
@@ -53,9 +58,14 @@ pub fn encode_attributes(
         })?;
     }
     if !set.ext_communities.is_empty() {
-        list.put(RELAYED, code::EXT_COMMUNITIES, 8 * set.ext_communities.len(), |out| {
-            set.ext_communities.iter().for_each(|community| out.put_slice(&community.0));
-        })?;
+        list.put(
+            relayed(set.partial.ext_communities),
+            code::EXT_COMMUNITIES,
+            8 * set.ext_communities.len(),
+            |out| {
+                set.ext_communities.iter().for_each(|community| out.put_slice(&community.0));
+            },
+        )?;
     }
     if let Some(path) = as4_path(&set.as_path, as_width) {
         list.put(RELAYED, code::AS4_PATH, path_length(&path, AsWidth::Four), |out| {
@@ -66,9 +76,16 @@ pub fn encode_attributes(
         list.put(RELAYED, code::AS4_AGGREGATOR, 8, |out| out.put_slice(&value))?;
     }
     if let Some(pmsi) = &set.pmsi {
-        list.put(RELAYED, code::PMSI_TUNNEL, 5 + pmsi.identifier.len(), |out| put_pmsi(pmsi, out))?;
+        list.put(relayed(set.partial.pmsi), code::PMSI_TUNNEL, 5 + pmsi.identifier.len(), |out| {
+            put_pmsi(pmsi, out)
+        })?;
     }
     list.finish()
+}
+
+/// The flags of an optional transitive attribute, with the Partial bit that it came with.
+const fn relayed(is_partial: bool) -> u8 {
+    if is_partial { RELAYED | FLAG_PARTIAL } else { RELAYED }
 }
 
 /// Attributes written so far, and those relayed that are still to come between them.
