@@ -16,9 +16,8 @@ const OPTIONAL: u8 = 0x80;
 const TRANSITIVE: u8 = 0x40;
 const PARTIAL: u8 = 0x20;
 const RELAYED: u8 = OPTIONAL | TRANSITIVE;
-/// Optional transitive attributes that evpnd does not read beyond their length: Tunnel
-/// Encapsulation, BGP Prefix-SID and three that nobody has.
-const UNRECOGNISED: [u8; 5] = [23, 40, 200, 201, 202];
+/// Optional transitive attributes that nobody has.
+const UNRECOGNISED: [u8; 3] = [200, 201, 202];
 
 /// What evpnd is between its two neighbours.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
