@@ -121,9 +121,12 @@ pub(crate) struct Candidate<'a> {
 impl Candidate<'_> {
     fn check_encapsulation(&self) -> Result<(), Unimported> {
         // RFC 8365 section 5.1.3: without the community the default is the operator's; here VXLAN.
-        match self.attributes.encapsulation() {
-            None | Some(ENCAP_VXLAN) => Ok(()),
-            Some(other) => Err(Unimported::Encapsulation(other)),
+        let mut all = self.attributes.encapsulations().peekable();
+        match all.peek().copied() {
+            Some(first) if all.all(|kind| kind != ENCAP_VXLAN) => {
+                Err(Unimported::Encapsulation(first))
+            }
+            _ => Ok(()),
         }
     }
 
