@@ -108,7 +108,7 @@ fn frr_attributes_read_as_frr_shows_them() {
     // *> [5]:[0]:[32]:[10.0.0.1]  ET:8 RT:65001:300 Rmac:02:00:00:00:01:ff
     let prefix = updates[0].attributes.as_ref().unwrap();
     assert_eq!(prefix.next_hop.to_string(), "10.0.0.1");
-    assert_eq!(prefix.encapsulation(), Some(8));
+    assert_eq!(prefix.encapsulations().collect::<Vec<_>>(), [8]);
     assert_eq!(prefix.router_mac().unwrap().to_string(), "02:00:00:00:01:ff");
     assert_eq!(prefix.med, Some(0));
     assert_eq!(prefix.as_path.first(), Some(Asn(65001)));

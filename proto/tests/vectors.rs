@@ -8,6 +8,7 @@ use evpn_proto::bgp::wire::{
 };
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 const CASES: &str = include_str!("vectors/evpn-cases.json");
 
@@ -164,8 +165,17 @@ fn of_two_mobility_communities_the_higher_sequence_counts() {
 }
 
 #[test]
+fn of_two_routers_macs_the_lower_counts_in_either_order() {
+    let mut attributes = named("messages", "two different RMAC ECs on T5").attributes.unwrap();
+    for _ in 0..2 {
+        assert_eq!(attributes.router_mac().unwrap().to_string(), "02:00:00:00:00:01");
+        Arc::make_mut(&mut attributes).ext_communities.reverse();
+    }
+}
+
+#[test]
 fn a_link_bandwidth_that_is_no_number_is_not_read() {
-    for name in ["link bandwidth NaN", "link bandwidth -1.0"] {
+    for name in ["link bandwidth NaN", "link bandwidth -1.0", "link bandwidth +Inf"] {
         assert_eq!(named("messages", name).attributes.unwrap().link_bandwidth(), None, "{name}");
     }
     let zero = named("messages", "link bandwidth 0 (RFC 10005, AS 65001)").attributes.unwrap();

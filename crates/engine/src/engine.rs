@@ -7,7 +7,7 @@ use crate::fabric::Fabric;
 use crate::fib::Ids;
 use crate::hosts::{Host, Hosts};
 use crate::import::{
-    Candidate, ImportIndex, Target, TargetSet, importable, leave_l2, leave_l3, mismatch,
+    Candidate, ImportIndex, Target, TargetSet, importable, leave_l2, leave_l3, mismatch, refused,
 };
 use crate::io::{ClearKind, Event, Input, Now, Output};
 use crate::peer::{Peer, Sender, export_to};
@@ -373,25 +373,33 @@ impl Engine {
         let mut entered = TargetSet::new();
         if let (Some(path), Some(attributes)) = (path, attributes) {
             let candidate = Candidate { id, dest, path, attributes };
-            for target in self.index.targets(attributes) {
+            let targets = self.index.targets(attributes);
+            for target in targets.iter().copied() {
                 match target {
-                    Target::L2(vni) if candidate.check_l2(vni).is_ok() => {
+                    Target::L2(vni) => {
                         let Some(evi) = self.evis.get_mut(&vni) else { continue };
+                        if let Err(why) = candidate.check_l2(vni, evi.devices.vtep) {
+                            let event = refused(evi, &candidate, why);
+                            self.outputs.extend(event.map(Output::Event));
+                            continue;
+                        }
                         candidate.enter_l2(evi, &mut self.changes);
                     }
                     Target::L3(place) => {
                         let Some(vrf) = self.vrfs.get_mut(&place) else { continue };
-                        let Ok(prefix) = candidate.check_l3(vrf.settings.l3vni) else { continue };
+                        let ours = vrf.devices.vtep;
+                        let Ok(prefix) = candidate.check_l3(vrf.settings.l3vni, ours) else {
+                            continue;
+                        };
                         let info = self.rib.table.peer(path.peer);
                         let key = self.rib.store.decision_key(path.attributes);
                         let (Some(info), Some(key)) = (info, key) else { continue };
                         candidate.enter_l3(vrf, info, key, prefix);
                     }
-                    Target::L2(_) => continue,
                 }
                 entered.push(target);
             }
-            if entered.is_empty()
+            if targets.is_empty()
                 && let Some(mismatch) = mismatch(&mut self.evis, &candidate)
             {
                 self.outputs.push_back(Output::Event(mismatch));

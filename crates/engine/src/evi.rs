@@ -4,7 +4,7 @@
 //! which attributes and on which devices.
 
 use crate::fabric::Devices;
-use crate::io::{Output, PersistRecord};
+use crate::io::{Event, Output, PersistRecord};
 use crate::rib::Rib;
 use crate::settings::{RouteTargetForm, Settings, Targets};
 use evpn_dataplane::facts::MacOrigin;
@@ -32,7 +32,7 @@ pub(crate) struct Evi {
     pub(crate) macs: MacVrf,
     /// VTEPs that take flooded frames, each with the routes that say so.
     pub(crate) flood: BTreeMap<IpAddr, Vec<DestId>>,
-    /// Somebody announces this VNI with targets that it does not import, and nobody with others.
+    /// Somebody announces this VNI in a way that cannot be used, and nobody in another.
     pub(crate) mismatch: Option<String>,
 }
 
@@ -109,6 +109,17 @@ impl Evi {
         }
         let route = EvpnRoute::labelled(key, Label::from(self.vni));
         rib.originate(route, &Arc::new(attributes));
+    }
+
+    /// Somebody announces this VNI in a way that cannot be used. Said once; and where some VTEPs
+    /// are imported, not importing another may well be meant.
+    pub(crate) fn complain(&mut self, text: impl FnOnce() -> String) -> Option<Event> {
+        if self.mismatch.is_some() || !self.flood.is_empty() {
+            return None;
+        }
+        let text = text();
+        self.mismatch = Some(text.clone());
+        Some(Event::Vni(self.vni, text))
     }
 
     /// A remote VTEP's flood route came (`Some`) or went.

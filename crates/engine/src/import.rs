@@ -9,7 +9,7 @@ use crate::settings::Targets;
 use crate::vrf::Vrf;
 use evpn_dataplane::object::Change;
 use evpn_proto::bgp::attributes::{ENCAP_VXLAN, PathAttributes, PmsiTunnel};
-use evpn_proto::types::{Label, RouteKey, RouteTarget, Vni};
+use evpn_proto::types::{Label, RouteKey, RouteTarget, Vni, can_be_vtep};
 use evpn_rib::ip_vrf::PrefixPath;
 use evpn_rib::mac_vrf::Remote;
 use evpn_rib::table::{Dest, DestId, Path, PeerInfo};
@@ -83,6 +83,10 @@ impl ImportIndex {
 pub(crate) enum Unimported {
     /// Not VXLAN.
     Encapsulation(u16),
+    /// A VTEP of IPv6 where ours is of IPv4, or the reverse: a VXLAN device sends by one of them.
+    AddressFamily(IpAddr),
+    /// Nothing says where flooded frames are to be sent.
+    NoFloodTunnel,
     /// Another VNI in the label than ours: needs a downstream-assigned VNI, which is not served.
     Label(Label),
     /// No router's MAC community: nobody to send routed frames to.
@@ -97,6 +101,12 @@ impl Unimported {
     pub(crate) fn text(self) -> String {
         match self {
             Self::Encapsulation(kind) => format!("its encapsulation is {kind}, not VXLAN (8)"),
+            Self::AddressFamily(vtep) => {
+                format!("its VTEP {vtep} and ours are of different address families")
+            }
+            Self::NoFloodTunnel => {
+                "it names no PMSI tunnel for ingress replication (RFC 7432 section 11.2)".to_owned()
+            }
             Self::Label(label) => {
                 format!("its label is {label}: VNIs that differ from leaf to leaf are not served")
             }
@@ -120,9 +130,12 @@ pub(crate) struct Candidate<'a> {
 impl Candidate<'_> {
     fn check_encapsulation(&self) -> Result<(), Unimported> {
         // RFC 8365 section 5.1.3: without the community the default is the operator's; here VXLAN.
-        match self.attributes.encapsulation() {
-            None | Some(ENCAP_VXLAN) => Ok(()),
-            Some(other) => Err(Unimported::Encapsulation(other)),
+        let mut all = self.attributes.encapsulations().peekable();
+        match all.peek().copied() {
+            Some(first) if all.all(|kind| kind != ENCAP_VXLAN) => {
+                Err(Unimported::Encapsulation(first))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -130,18 +143,24 @@ impl Candidate<'_> {
         if label == Label::from(vni) { Ok(()) } else { Err(Unimported::Label(label)) }
     }
 
-    /// Whether an L2VNI takes it.
-    pub(crate) fn check_l2(&self, vni: Vni) -> Result<(), Unimported> {
+    /// Whether an L2VNI takes it, in which our VTEP is `ours`.
+    pub(crate) fn check_l2(&self, vni: Vni, ours: IpAddr) -> Result<(), Unimported> {
         self.check_encapsulation()?;
         match self.dest.key {
-            RouteKey::MacIp { .. } => self.check_label(self.path.label1, vni),
-            RouteKey::Imet { .. } => Ok(()),
+            RouteKey::MacIp { .. } => {
+                self.check_label(self.path.label1, vni)?;
+                check_family(self.attributes.next_hop, ours)
+            }
+            RouteKey::Imet { .. } => {
+                check_family(self.flood_vtep().ok_or(Unimported::NoFloodTunnel)?, ours)
+            }
             _ => Err(Unimported::Kind),
         }
     }
 
-    /// Whether a VRF takes it: a prefix, or a host with a second label (RFC 9135 section 4.1).
-    pub(crate) fn check_l3(&self, l3vni: Vni) -> Result<IpNet, Unimported> {
+    /// Whether a VRF takes it, in which our VTEP is `ours`: a prefix, or a host with a second label
+    /// (RFC 9135 section 4.1).
+    pub(crate) fn check_l3(&self, l3vni: Vni, ours: IpAddr) -> Result<IpNet, Unimported> {
         self.check_encapsulation()?;
         let prefix = match self.dest.key {
             RouteKey::IpPrefix { prefix, .. } => {
@@ -160,12 +179,13 @@ impl Candidate<'_> {
         if self.attributes.router_mac().is_none_or(|mac| !mac.is_host()) {
             return Err(Unimported::NoRouterMac);
         }
+        check_family(self.attributes.next_hop, ours)?;
         Ok(prefix)
     }
 
-    /// Where flooded frames go: the PMSI tunnel's end, or the next hop where a peer leaves the
-    /// attribute out or sends another tunnel.
-    fn flood_vtep(&self) -> IpAddr {
+    /// Where flooded frames go: the end of the PMSI tunnel. RFC 7432 section 11.2: without the
+    /// attribute nobody has asked for any.
+    fn flood_vtep(&self) -> Option<IpAddr> {
         let tunnel = self.attributes.pmsi.as_ref();
         let replicated = tunnel.filter(|t| t.tunnel_type == PmsiTunnel::INGRESS_REPLICATION);
         let end = replicated.and_then(|t| {
@@ -173,7 +193,7 @@ impl Candidate<'_> {
             let v4 = <[u8; 4]>::try_from(octets).map(IpAddr::from);
             v4.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from)).ok()
         });
-        end.filter(|a| !a.is_unspecified()).unwrap_or(self.attributes.next_hop)
+        end.filter(|address| can_be_vtep(*address))
     }
 
     /// Brings it into an L2VNI.
@@ -185,7 +205,7 @@ impl Candidate<'_> {
                 evi.macs.remote_added(ip, Remote { dest: self.id, mac, vtep, mobility });
             }
             RouteKey::Imet { .. } => {
-                let vtep = self.flood_vtep();
+                let Some(vtep) = self.flood_vtep() else { return };
                 leave_flood(evi, self.id, Some(vtep), changes);
                 changes.extend(evi.set_flood(vtep, self.id, true));
             }
@@ -216,26 +236,35 @@ impl Candidate<'_> {
     }
 }
 
+/// A VXLAN device takes remote VTEPs of its own address family only.
+fn check_family(vtep: IpAddr, ours: IpAddr) -> Result<(), Unimported> {
+    if vtep.is_ipv4() == ours.is_ipv4() { Ok(()) } else { Err(Unimported::AddressFamily(vtep)) }
+}
+
+/// A flood route that a VNI has the route target of and does not take.
+pub(crate) fn refused(evi: &mut Evi, candidate: &Candidate<'_>, why: Unimported) -> Option<Event> {
+    let RouteKey::Imet { originator, .. } = candidate.dest.key else { return None };
+    evi.complain(|| {
+        format!("{originator} announces it, but nothing is flooded there: {}", why.text())
+    })
+}
+
 /// A flood route that nobody imports although it is for a VNI of ours: the two sides' route targets
 /// differ, which is the commonest reason for a VNI in which nothing gets through.
 pub(crate) fn mismatch(evis: &mut BTreeMap<Vni, Evi>, candidate: &Candidate<'_>) -> Option<Event> {
     let RouteKey::Imet { originator, .. } = candidate.dest.key else { return None };
     let label = candidate.attributes.pmsi.as_ref()?.label;
     let evi = evis.values_mut().find(|evi| Label::from(evi.vni) == label)?;
-    // Said once; and where some VTEPs are imported, not importing another may well be meant.
-    if evi.mismatch.is_some() || !evi.flood.is_empty() {
-        return None;
-    }
     let carries: Vec<String> =
         candidate.attributes.route_targets().map(|rt| rt.to_string()).collect();
     let (vni, imports) = (evi.vni, evi.import.texts(evi.vni).join(", "));
-    let text = format!(
-        "{originator} announces it with route target {}, and {imports} is imported: add the one to \
-         `import` of [[vni]] {vni}, or correct `export` there",
-        if carries.is_empty() { "none".to_owned() } else { carries.join(", ") }
-    );
-    evi.mismatch = Some(text.clone());
-    Some(Event::Vni(vni, text))
+    let carries = if carries.is_empty() { "none".to_owned() } else { carries.join(", ") };
+    evi.complain(|| {
+        format!(
+            "{originator} announces it with route target {carries}, and {imports} is imported: add \
+             the one to `import` of [[vni]] {vni}, or correct `export` there"
+        )
+    })
 }
 
 fn leave_flood(evi: &mut Evi, id: DestId, keep: Option<IpAddr>, changes: &mut Vec<Change>) {

@@ -13,7 +13,7 @@ use evpn_proto::bgp::session::{
     StopReason,
 };
 use evpn_proto::bgp::wire::error::Action;
-use evpn_proto::types::{RouteKey, Time};
+use evpn_proto::types::{RouteKey, Time, can_be_vtep};
 use evpn_rib::PeerIdx;
 use evpn_rib::decision::Source;
 use evpn_rib::table::{PeerInfo, Reject, Which};
@@ -464,7 +464,7 @@ fn reject(settings: &Settings, links: &[Link], attributes: &PathAttributes) -> O
         Some(Reject::OriginatorLoop)
     } else if attributes.cluster_list.contains(&settings.cluster_id) {
         Some(Reject::ClusterLoop)
-    } else if ours(attributes.next_hop) {
+    } else if attributes.next_hop.is_loopback() || ours(attributes.next_hop) {
         Some(Reject::OwnNextHop)
     } else {
         None
@@ -474,6 +474,9 @@ fn reject(settings: &Settings, links: &[Link], attributes: &PathAttributes) -> O
 fn no_host(key: &RouteKey) -> Option<Reject> {
     match key {
         RouteKey::MacIp { mac, .. } if !mac.is_host() => Some(Reject::NotAHost),
+        RouteKey::Imet { originator, .. } if !can_be_vtep(*originator) => {
+            Some(Reject::NotAnOriginator)
+        }
         _ => None,
     }
 }

@@ -10,15 +10,19 @@ use evpn_engine::settings::{Targets, VniSettings};
 use evpn_engine::view::routes::{PathFate, RouteFilter};
 use evpn_engine::view::why::Fate;
 use evpn_engine::{ClearKind, Event, Input};
-use evpn_proto::bgp::attributes::{ExtCommunity, RawAttribute};
+use evpn_proto::bgp::attributes::{ExtCommunity, PathAttributes, PmsiTunnel, RawAttribute};
 use evpn_proto::bgp::session::{SessionState, StopReason};
-use evpn_proto::types::{Asn, EthernetTag, Label, Rd, RouteKey, RouteTarget};
+use evpn_proto::types::{Asn, EthernetTag, EvpnRoute, Label, Rd, RouteKey, RouteTarget};
 use evpn_rib::decision::Step;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Optional and transitive (RFC 4271 section 4.3).
 const RELAYED: u8 = 0xc0;
+
+/// A tunnel type (RFC 9012 section 13).
+const MPLS: u16 = 10;
 
 fn two() -> Net {
     Net::mesh(2, Ases::Each, |_| {})
@@ -67,6 +71,114 @@ fn a_route_that_no_vni_imports_says_what_it_carries_and_what_we_import() {
 }
 
 #[test]
+fn a_vtep_of_the_other_address_family_is_not_programmed_and_says_why() {
+    let mut net = two();
+    let mut far = attributes(2);
+    far.next_hop = "2001:db8::2".parse().unwrap();
+    net.inject(0, 2, far, vec![mac_route(2, mac(7))]);
+    assert_eq!(net.tables(0).host(mac(7)), None);
+    let why = net.view(0).why_mac(mac(7), None);
+    let reason = "its VTEP 2001:db8::2 and ours are of different address families";
+    assert_eq!(why.tables[0].candidates[0].reason, reason);
+    // Of one that was programmed nothing stays.
+    net.inject(0, 2, attributes(2), vec![mac_route(2, mac(8))]);
+    assert_eq!(net.tables(0).host(mac(8)), Some(vtep(2)));
+    let mut far = attributes(2);
+    far.next_hop = "2001:db8::2".parse().unwrap();
+    net.inject(0, 2, far, vec![mac_route(2, mac(8))]);
+    assert_eq!(net.tables(0).host(mac(8)), None);
+}
+
+#[test]
+fn a_next_hop_within_ourselves_is_not_programmed() {
+    let mut net = two();
+    let mut local = attributes(2);
+    local.next_hop = "127.0.0.2".parse().unwrap();
+    net.inject(0, 2, local, vec![mac_route(2, mac(7))]);
+    assert_eq!(net.tables(0).host(mac(7)), None);
+    let why = net.view(0).why_mac(mac(7), None);
+    assert_eq!(why.tables[0].candidates[0].reason, "its next hop is our own address");
+}
+
+#[test]
+fn of_several_encapsulations_vxlan_is_enough_in_either_order() {
+    let mut net = two();
+    let mut several = attributes(2);
+    several.ext_communities.push(ExtCommunity::encap(MPLS));
+    net.inject(0, 2, several.clone(), vec![mac_route(2, mac(7))]);
+    several.ext_communities.swap(1, 2);
+    net.inject(0, 2, several.clone(), vec![mac_route(2, mac(8))]);
+    several.ext_communities.truncate(2);
+    net.inject(0, 2, several, vec![mac_route(2, mac(9))]);
+    let known = [7, 8, 9].map(|n| net.tables(0).host(mac(n)));
+    assert_eq!(known, [Some(vtep(2)), Some(vtep(2)), None]);
+}
+
+/// A flood route of a VTEP that nobody has, with and without a tunnel.
+fn flood_route(originator: &str, tunnel: Option<(u8, &str)>) -> (PathAttributes, EvpnRoute) {
+    let octets = |address: &str| match address.parse().unwrap() {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    };
+    let mut attributes = attributes(2);
+    attributes.pmsi = tunnel.map(|(tunnel_type, end)| PmsiTunnel {
+        flags: 0,
+        tunnel_type,
+        label: Label::from(vni(VNI)),
+        identifier: octets(end).into(),
+    });
+    let rd = Rd::ipv4([10, 0, 0, 7].into(), 100);
+    let originator = originator.parse().unwrap();
+    (attributes, EvpnRoute::bare(RouteKey::Imet { rd, etag: EthernetTag(0), originator }))
+}
+
+#[test]
+fn flooded_frames_go_only_where_a_host_has_asked_for_them() {
+    const REPLICATION: u8 = PmsiTunnel::INGRESS_REPLICATION;
+    const ASSISTED: u8 = 10;
+    let mut net = two();
+    assert_eq!(net.tables(0).floods(), [vtep(2)], "what everybody else says");
+    let refused = [
+        ("10.0.0.7", None),
+        ("10.0.0.7", Some((ASSISTED, "10.0.0.7"))),
+        ("10.0.0.7", Some((REPLICATION, "0.0.0.0"))),
+        ("10.0.0.7", Some((REPLICATION, "239.1.1.1"))),
+        ("10.0.0.7", Some((REPLICATION, "2001:db8::7"))),
+        ("0.0.0.0", Some((REPLICATION, "10.0.0.7"))),
+        ("127.0.0.1", Some((REPLICATION, "10.0.0.7"))),
+    ];
+    for (originator, tunnel) in refused {
+        let (attributes, route) = flood_route(originator, tunnel);
+        net.inject(0, 2, attributes, vec![route]);
+        assert_eq!(net.tables(0).floods(), [vtep(2)], "{originator} {tunnel:?}");
+    }
+    let (attributes, route) = flood_route("10.0.0.7", Some((REPLICATION, "10.0.0.7")));
+    net.inject(0, 2, attributes, vec![route]);
+    assert_eq!(net.tables(0).floods(), [vtep(2), vtep(7)]);
+    let (attributes, route) = flood_route("10.0.0.7", None);
+    net.inject(0, 2, attributes, vec![route]);
+    assert_eq!(net.tables(0).floods(), [vtep(2)], "the tunnel is taken back");
+}
+
+#[test]
+fn a_vni_whose_flood_routes_name_no_tunnel_says_so_once() {
+    let mut net = Net::mesh(2, Ases::Each, |settings| {
+        // The other leaf does not have the VNI.
+        let enabled = settings.router_id.octets()[3] == 1;
+        settings.vnis.insert(vni(VNI), VniSettings { enabled, ..VniSettings::default() });
+    });
+    for originator in ["10.0.0.7", "10.0.0.8"] {
+        let (attributes, route) = flood_route(originator, None);
+        net.inject(0, 2, attributes, vec![route]);
+    }
+    let all = net.leaves[0].events.iter().map(ToString::to_string);
+    let told: Vec<String> = all.filter(|text| text.contains("nothing is flooded")).collect();
+    let why = "it names no PMSI tunnel for ingress replication (RFC 7432 section 11.2)";
+    let text = format!("VNI 100: 10.0.0.7 announces it, but nothing is flooded there: {why}");
+    assert_eq!(told, [text]);
+}
+
+#[test]
 fn a_vni_that_somebody_announces_with_other_targets_is_told_once() {
     let mut net = two();
     let told = |net: &Net| {
@@ -111,7 +223,7 @@ fn a_prefix_that_would_capture_the_underlay_is_not_programmed_whichever_came_fir
     let ways = |net: &Net| net.tables(0).ways(254, prefix("10.77.0.0/16"));
     assert_eq!(ways(&net).len(), 1);
     let mut far = settings(1, &[2], Ases::Each).neighbors[0].clone();
-    far.address = std::net::IpAddr::from([10, 77, 0, 9]);
+    far.address = IpAddr::from([10, 77, 0, 9]);
     far.multihop = true;
     net.reconfigure(0, |settings| settings.neighbors.push(far));
     assert_eq!(ways(&net), BTreeMap::new());

@@ -32,6 +32,8 @@ pub enum Reject {
     OwnNextHop,
     /// RFC 7432 section 7.2: a multicast or all-zero MAC address is no host.
     NotAHost,
+    /// RFC 7432 section 7.3: the originator of a flood route is a PE, and this is no host's address.
+    NotAnOriginator,
 }
 
 impl Reject {
@@ -43,6 +45,7 @@ impl Reject {
             Self::ClusterLoop => "our cluster id is in its CLUSTER_LIST",
             Self::OwnNextHop => "its next hop is our own address",
             Self::NotAHost => "its MAC address cannot belong to a host",
+            Self::NotAnOriginator => "its originator's address cannot belong to a host",
         }
     }
 }

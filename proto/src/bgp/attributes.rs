@@ -76,18 +76,21 @@ impl PathAttributes {
         self.ext_communities.iter().filter_map(|c| RouteTarget::from_community(c.0))
     }
 
-    /// The MAC mobility community (RFC 7432 section 7.7); the highest sequence if there are several.
+    /// The MAC mobility community (RFC 7432 section 7.7); the highest sequence if there are several,
+    /// and sticky before not. Their order decides nothing.
     pub fn mac_mobility(&self) -> Option<MacMobility> {
-        self.ext_communities.iter().filter_map(|c| c.mac_mobility()).max_by_key(|m| m.sequence)
+        let all = self.ext_communities.iter().filter_map(|c| c.mac_mobility());
+        all.max_by_key(|m| (m.sequence, m.sticky))
     }
 
-    /// The router's MAC community (RFC 9135 section 8.1).
+    /// The router's MAC community (RFC 9135 section 8.1); the lowest if there are several, so that
+    /// their order decides nothing.
     pub fn router_mac(&self) -> Option<MacAddr> {
-        self.ext_communities.iter().find_map(|c| c.router_mac())
+        self.ext_communities.iter().filter_map(|c| c.router_mac()).min()
     }
 
     /// The link bandwidth in octets a second; the lowest if there are several, and transitive or
-    /// not makes no difference (RFC 10005). Not negative and not NaN.
+    /// not makes no difference (RFC 10005). Neither negative nor NaN nor infinite.
     pub fn link_bandwidth(&self) -> Option<f32> {
         self.ext_communities
             .iter()
@@ -95,9 +98,10 @@ impl PathAttributes {
             .reduce(|lowest, next| if next < lowest { next } else { lowest })
     }
 
-    /// The tunnel type of the first encapsulation community (RFC 9012 section 4.1).
-    pub fn encapsulation(&self) -> Option<u16> {
-        self.ext_communities.iter().find_map(|c| c.encapsulation())
+    /// The tunnel types of its encapsulation communities (RFC 9012 section 4.1), in the order sent:
+    /// any of them is taken (RFC 8365 section 5.1.3).
+    pub fn encapsulations(&self) -> impl Iterator<Item = u16> + '_ {
+        self.ext_communities.iter().filter_map(|c| c.encapsulation())
     }
 
     /// Whether it carries the community.
@@ -276,7 +280,7 @@ impl ExtCommunity {
     fn link_bandwidth(self) -> Option<f32> {
         match self.0 {
             [0x00 | 0x40, 0x04, _, _, w, x, y, z] => {
-                Some(f32::from_be_bytes([w, x, y, z])).filter(|v| *v >= 0.0)
+                Some(f32::from_be_bytes([w, x, y, z])).filter(|v| v.is_finite() && *v >= 0.0)
             }
             _ => None,
         }

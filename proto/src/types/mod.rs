@@ -2,6 +2,7 @@
 //!
 //! **Two values are equal if and only if they name the same thing**, so each can be a map's key.
 
+mod address;
 mod asn;
 mod esi;
 mod label;
@@ -13,6 +14,7 @@ mod route_target;
 mod time;
 mod vni;
 
+pub use address::can_be_vtep;
 pub use asn::{AS_TRANS, Asn};
 pub use esi::Esi;
 pub use label::Label;

@@ -132,7 +132,7 @@ impl View<'_> {
             Some((dest, Offered { id, dest, path, attributes }))
         });
         let Some((dest, offered)) = offered else { return rejected("it has just gone".into()) };
-        if let Err(why) = offered.check_l2(vni) {
+        if let Err(why) = offered.check_l2(vni, evi.devices.vtep) {
             return rejected(why.text());
         }
         let RouteKey::MacIp { mac, .. } = dest.key else { return rejected(String::new()) };

@@ -178,7 +178,7 @@ impl View<'_> {
             Some(Offered { id, dest, path, attributes })
         });
         let Some(offered) = offered else { return rejected("it has just gone".into()) };
-        if let Err(why) = offered.check_l3(vrf.settings.l3vni) {
+        if let Err(why) = offered.check_l3(vrf.settings.l3vni, vrf.devices.vtep) {
             return rejected(why.text());
         }
         if let Some(address) = vrf.captures.get(&prefix) {
