@@ -9,6 +9,7 @@
 //! left behind goes when the next begins.
 #![allow(clippy::disallowed_methods, reason = "tests of the kernel read the clock and wait")]
 
+pub mod bgp;
 mod bird;
 mod capture;
 pub mod dissect;
