@@ -108,6 +108,7 @@ fn a_neighbour_farther_away_than_it_may_be_does_not_come_up() {
     pair.reach_each_other();
     // Control: with it at FRR only, our small TTL is refused there.
     assert_eq!(reload(&evpnd, &pair.fabric, &config(1, "")).0, 0);
+    eventually(SOON, "the session ends", || is_not_up(&frr, "10.0.0.1"));
     holds_for(LONG, "FRR drops ours", || is_not_up(&frr, "10.0.0.1"));
 }
 

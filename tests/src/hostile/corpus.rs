@@ -112,7 +112,10 @@ pub(super) fn message(asn: u32, vtep: Ipv4Addr, random: &mut Random) -> Vec<u8> 
 /// Makes something wrong with a message. Its header mostly stays right, so that it is looked into.
 pub(super) fn mutated(mut message: Vec<u8>, random: &mut Random) -> Vec<u8> {
     for _ in 0..=random.below(4) {
-        mutate(&mut message, random);
+        // What is shorter than a header has nothing left to be wrong in.
+        if message.len() > HEADER {
+            mutate(&mut message, random);
+        }
     }
     if !random.once_in(100) {
         set_length(&mut message);
@@ -151,10 +154,27 @@ fn mutate(message: &mut Vec<u8>, random: &mut Random) {
 
 fn set_length(message: &mut [u8]) {
     let length = u16::try_from(message.len()).unwrap_or(u16::MAX);
-    message[16..18].copy_from_slice(&length.to_be_bytes());
+    if let Some(field) = message.get_mut(16..18) {
+        field.copy_from_slice(&length.to_be_bytes());
+    }
 }
 
 /// Octets that are no BGP at all.
 pub(super) fn garbage(random: &mut Random) -> Vec<u8> {
     (0..1 + random.below(300)).map(|_| random.octet()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_made_wrong_can_be_sent() {
+        let mut random = Random::new(1);
+        for _ in 0..100_000 {
+            let message = message(65101, Ipv4Addr::new(10, 0, 0, 101), &mut random);
+            let wrong = mutated(message, &mut random);
+            assert!((HEADER..=MESSAGE_LENGTH_MAX).contains(&wrong.len()), "{}", wrong.len());
+        }
+    }
 }
