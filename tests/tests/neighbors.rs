@@ -106,6 +106,10 @@ fn a_neighbour_farther_away_than_it_may_be_does_not_come_up() {
     frr.vtysh("conf t\nrouter bgp 65002\nneighbor 10.0.0.1 ttl-security hops 1");
     eventually(SOON, "both look at the distance", || is(&frr, "10.0.0.1", "Established"));
     pair.reach_each_other();
+    // Who only answers shows where he is as well.
+    assert_eq!(reload(&evpnd, &pair.fabric, &format!("{near}passive = true\n")).0, 0);
+    frr.vtysh("clear bgp *");
+    eventually(SOON, "FRR dials", || is(&frr, "10.0.0.1", "Established"));
     // Control: with it at FRR only, our small TTL is refused there.
     assert_eq!(reload(&evpnd, &pair.fabric, &config(1, "")).0, 0);
     eventually(SOON, "the session ends", || is_not_up(&frr, "10.0.0.1"));

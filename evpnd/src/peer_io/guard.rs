@@ -16,7 +16,7 @@ use std::ptr;
 /// Octets of a key at most (`TCP_MD5SIG_MAXKEYLEN`).
 const KEY_MAX: usize = 80;
 /// What packets leave with; each hop takes one.
-const TTL_MAX: u8 = 255;
+pub(super) const TTL_MAX: u8 = 255;
 
 /// What a neighbour has to show.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]

@@ -150,6 +150,9 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
         // 0.0.0.0 has a socket of its own.
         socket.set_only_v6(true)?;
     }
+    // Who answers a call is not known yet, and a caller who looks at the distance (RFC 5082) drops
+    // an answer with less. Once it is known the connection gets what its neighbour is to have.
+    dial::set_ttl(&socket, address.ip(), Some(guard::TTL_MAX))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
