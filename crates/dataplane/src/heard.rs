@@ -13,8 +13,7 @@ use crate::object::{Change, IfIndex, NeighbourKey};
 use crate::op::Op;
 use crate::reconciler::Reconciler;
 use crate::tracker::Tracker;
-use evpn_proto::types::MacAddr;
-use evpn_proto::types::Time;
+use evpn_proto::types::{MacAddr, Time, is_link_local};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use ipnet::IpNet;
@@ -140,12 +139,5 @@ impl Tracker {
         is_link_local(address)
             || routed.peek().is_none()
             || routed.any(|net| net.contains(&address))
-    }
-}
-
-fn is_link_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
     }
 }

@@ -7,12 +7,11 @@
 use crate::facts::{BridgePort, KernelEvent, Link, LinkKind, MacOrigin};
 use crate::object::{IfIndex, NeighbourKey};
 use crate::observe::{BridgeMac, MacState, Resolution, SeenNeighbour, SeenRoute};
-use evpn_proto::types::MacAddr;
+use evpn_proto::types::{MacAddr, is_link_local};
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashSet};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 type Map<K, V> = HashMap<K, V, FixedState>;
 type Set<K> = HashSet<K, FixedState>;
@@ -380,9 +379,5 @@ impl Tracker {
 /// A connected prefix of the main table. Link-local ones lead nowhere from elsewhere.
 fn connected_key(route: &SeenRoute) -> Option<(IfIndex, IpNet)> {
     let device = route.connected.filter(|_| route.key.table == MAIN_TABLE)?;
-    let link_local = match route.key.prefix.addr() {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    };
-    (!link_local).then_some((device, route.key.prefix))
+    (!is_link_local(route.key.prefix.addr())).then_some((device, route.key.prefix))
 }

@@ -225,7 +225,7 @@ impl Engine {
                 KernelEvent::Links(links) => {
                     self.follow_links(now, &links);
                     self.links = links;
-                    self.refresh_fabric(now);
+                    self.refresh_fabric();
                     self.choose_own_addresses(now);
                 }
                 KernelEvent::Connected(connected) => {

@@ -10,6 +10,7 @@
 use crate::settings::Settings;
 use evpn_dataplane::facts::{Link, LinkKind};
 use evpn_dataplane::object::IfIndex;
+use evpn_proto::types::is_link_local;
 use ipnet::IpNet;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -90,9 +91,8 @@ fn is_of_a_service(net: &IpNet, announces: &BTreeSet<IpNet>) -> bool {
 }
 
 const fn is_global(address: IpAddr) -> bool {
-    let scoped = match address {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
-    };
-    !scoped && !address.is_unspecified() && !address.is_loopback() && !address.is_multicast()
+    !is_link_local(address)
+        && !address.is_unspecified()
+        && !address.is_loopback()
+        && !address.is_multicast()
 }

@@ -15,8 +15,9 @@ use evpn_proto::types::{Rd, Vni};
 use std::collections::BTreeSet;
 
 impl Engine {
-    /// Recomputes which VNIs there are and brings up or down those that differ.
-    pub(crate) fn refresh_fabric(&mut self, now: Now) {
+    /// Recomputes which VNIs there are and brings up or down those that differ. What they announce is
+    /// for the caller to say ([`Engine::choose_own_addresses`]).
+    pub(crate) fn refresh_fabric(&mut self) {
         let wanted = fabric(&self.settings, &self.links);
         if wanted == self.fabric {
             return;
@@ -45,12 +46,11 @@ impl Engine {
         }
         if changed {
             self.reimport();
-            self.choose_own_addresses(now);
         }
     }
 
     /// Takes down and up again the VNIs whose settings have changed, and no others.
-    pub(crate) fn rebuild_fabric(&mut self, now: Now, before: &Settings) {
+    pub(crate) fn rebuild_fabric(&mut self, before: &Settings) {
         let settings = &self.settings;
         // Route distinguishers and targets are made of these.
         let common = |s: &Settings| (s.asn, s.router_id, s.route_target_form);
@@ -73,7 +73,7 @@ impl Engine {
             }
             self.replace_vrf(place, None);
         }
-        self.refresh_fabric(now);
+        self.refresh_fabric();
     }
 
     fn tell_fabric(&mut self, wanted: &Fabric) {

@@ -87,21 +87,8 @@ impl Rib {
         }
     }
 
-    /// A neighbour's route.
+    /// A neighbour's route. The caller keeps its own use of the set of attributes.
     pub(crate) fn announce(
-        &mut self,
-        peer: PeerIdx,
-        route: EvpnRoute,
-        attributes: &Arc<PathAttributes>,
-        reject: Option<Reject>,
-    ) {
-        let Some(id) = self.store.intern(attributes) else { return };
-        let outcome = self.table.announce(&mut self.store, peer, route, id, reject);
-        self.note(outcome);
-    }
-
-    /// A neighbour's route, with a set of attributes that has a user already.
-    pub(crate) fn announce_interned(
         &mut self,
         peer: PeerIdx,
         route: EvpnRoute,
@@ -127,7 +114,9 @@ impl Rib {
 
     /// A route of our own.
     pub(crate) fn originate(&mut self, route: EvpnRoute, attributes: &Arc<PathAttributes>) {
-        self.announce(PeerIdx::LOCAL, route, attributes, None);
+        let Some(set) = self.store.intern(attributes) else { return };
+        self.announce(PeerIdx::LOCAL, route, set, None);
+        self.store.release(set);
     }
 
     /// The end of a route of our own.

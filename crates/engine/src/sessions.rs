@@ -257,7 +257,7 @@ impl Engine {
         let Some(set) = self.rib.store.intern(&attributes) else { return };
         for route in update.announced {
             let reject = reject.or_else(|| no_host(&route.key));
-            self.rib.announce_interned(index, route, set, reject);
+            self.rib.announce(index, route, set, reject);
         }
         self.rib.store.release(set);
         self.check_limit(now, index);
@@ -394,7 +394,7 @@ impl Engine {
         }
         self.underlay.forget_fixed();
         self.tell_who_we_are();
-        self.rebuild_fabric(now, &before);
+        self.rebuild_fabric(&before);
         self.reconfigure_energy(now, energy);
     }
 

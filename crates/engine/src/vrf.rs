@@ -11,7 +11,9 @@ use evpn_dataplane::facts::Link;
 use evpn_dataplane::object::{Change, IfIndex};
 use evpn_energy::Lever;
 use evpn_proto::bgp::attributes::{Community, ExtCommunity, PathAttributes};
-use evpn_proto::types::{EthernetTag, EvpnRoute, Label, Rd, RouteKey, RouteTarget, Time};
+use evpn_proto::types::{
+    EthernetTag, EvpnRoute, Label, Rd, RouteKey, RouteTarget, Time, is_link_local,
+};
 use evpn_rib::ip_vrf::{Hops, IpVrf};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
@@ -210,8 +212,5 @@ fn drop_zero_shares(hops: &mut Hops) {
 }
 
 fn is_routable(net: &IpNet) -> bool {
-    match net {
-        IpNet::V4(v4) => !v4.addr().is_loopback() && !v4.addr().is_link_local(),
-        IpNet::V6(v6) => !v6.addr().is_loopback() && !v6.addr().is_unicast_link_local(),
-    }
+    !net.addr().is_loopback() && !is_link_local(net.addr())
 }

@@ -7,7 +7,7 @@
 
 use crate::wire::{Writer, flag, kind};
 use evpn_dataplane::object::{
-    FdbKey, FdbTarget, FloodKey, Neighbour, NeighbourKey, NexthopGroup, NexthopId,
+    FdbKey, FdbTarget, FloodKey, IfIndex, Neighbour, NeighbourKey, NexthopGroup, NexthopId,
 };
 use evpn_dataplane::observe::NexthopSpec;
 use evpn_dataplane::op::{Birth, Halves, KernelRoute, Op};
@@ -117,22 +117,10 @@ pub(crate) fn encode(op: &Op, protocol: u8, sequence: u32, to: &mut Writer) {
             address(to, nda::DST, key.address);
         }
         Op::Learn { device, address, mac } => {
-            not_ours(
-                NeighbourKey { device: *device, address: *address },
-                *mac,
-                nud::STALE,
-                sequence,
-                to,
-            );
+            not_ours(nud::STALE, *device, *address, *mac, sequence, to);
         }
         Op::Probe { device, address, mac } => {
-            not_ours(
-                NeighbourKey { device: *device, address: *address },
-                *mac,
-                nud::PROBE,
-                sequence,
-                to,
-            );
+            not_ours(nud::PROBE, *device, *address, *mac, sequence, to);
         }
         Op::Route { route: key, nexthop, birth } => {
             to.begin(kind::NEWROUTE, flag::REQUEST | birth_flags(*birth), sequence);
@@ -158,10 +146,17 @@ pub(crate) fn encode(op: &Op, protocol: u8, sequence: u32, to: &mut Writer) {
 }
 
 /// A neighbour of the kernel's own, without our mark.
-fn not_ours(key: NeighbourKey, mac: MacAddr, state: u16, sequence: u32, to: &mut Writer) {
+fn not_ours(
+    state: u16,
+    device: IfIndex,
+    asked: IpAddr,
+    mac: MacAddr,
+    sequence: u32,
+    to: &mut Writer,
+) {
     to.begin(kind::NEWNEIGH, flag::REQUEST | flag::CREATE | flag::REPLACE, sequence);
-    to.put(&neighbour_header(family(key.address), key.device.0, state, 0));
-    address(to, nda::DST, key.address);
+    to.put(&neighbour_header(family(asked), device.0, state, 0));
+    address(to, nda::DST, asked);
     to.attribute(nda::LLADDR, &mac.0);
 }
 

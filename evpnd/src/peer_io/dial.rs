@@ -40,20 +40,11 @@ fn socket(target: &Target) -> io::Result<TcpSocket> {
     let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
-    set_ttl(&socket, target.address.ip(), target.ttl)?;
-    guard::stand(&socket, target)?;
+    guard::set_distance(&socket, target)?;
     if let Some(key) = &target.guard.key {
         guard::sign(&socket, target.address.ip(), Some(key))?;
     }
     Ok(TcpSocket::from_std_stream(socket.into()))
-}
-
-pub(super) fn set_ttl(socket: &Socket, address: IpAddr, ttl: Option<u8>) -> io::Result<()> {
-    match (address, ttl) {
-        (_, None) => Ok(()),
-        (IpAddr::V4(_), Some(ttl)) => socket.set_ttl_v4(ttl.into()),
-        (IpAddr::V6(_), Some(ttl)) => socket.set_unicast_hops_v6(ttl.into()),
-    }
 }
 
 fn bind_error(source: IpAddr, error: &io::Error) -> TransportError {

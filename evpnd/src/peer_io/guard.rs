@@ -54,14 +54,24 @@ impl Key {
     }
 }
 
-/// Puts a target's guard on a socket that is to be dialled with or was accepted.
-pub(super) fn stand(socket: &Socket, target: &Target) -> io::Result<()> {
-    let Some(hops) = target.guard.max_hops else { return Ok(()) };
-    super::dial::set_ttl(socket, target.address.ip(), Some(TTL_MAX))?;
+/// Says how far a socket's packets go, and how far those of its neighbour may have come: of one that
+/// is to be dialled with, or was accepted.
+pub(super) fn set_distance(socket: &Socket, target: &Target) -> io::Result<()> {
+    let address = target.address.ip();
+    let Some(hops) = target.guard.max_hops else { return set_ttl(socket, address, target.ttl) };
+    set_ttl(socket, address, Some(TTL_MAX))?;
     let least = libc::c_int::from(TTL_MAX.saturating_sub(hops).saturating_add(1));
     match target.address {
         SocketAddr::V4(_) => set(socket, libc::IPPROTO_IP, libc::IP_MINTTL, &least),
         SocketAddr::V6(_) => set(socket, libc::IPPROTO_IPV6, libc::IPV6_MINHOPCOUNT, &least),
+    }
+}
+
+pub(super) fn set_ttl(socket: &Socket, address: IpAddr, ttl: Option<u8>) -> io::Result<()> {
+    match (address, ttl) {
+        (_, None) => Ok(()),
+        (IpAddr::V4(_), Some(ttl)) => socket.set_ttl_v4(ttl.into()),
+        (IpAddr::V6(_), Some(ttl)) => socket.set_unicast_hops_v6(ttl.into()),
     }
 }
 

@@ -4,7 +4,7 @@
 //! work without it, so it is no reason to stop.
 
 use super::guard::{self, Key};
-use super::{Accepted, Target, Targets, dial, lock};
+use super::{Accepted, Target, Targets, lock};
 use crate::engine_io::EngineHandle;
 use evpn_engine::Input;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
@@ -59,8 +59,7 @@ impl Listener {
             return true;
         };
         let socket = SockRef::from(stream);
-        let guarded = dial::set_ttl(&socket, remote.ip(), target.ttl)
-            .and_then(|()| guard::stand(&socket, target));
+        let guarded = guard::set_distance(&socket, target);
         if let Err(error) = &guarded {
             tracing::warn!(peer = %remote.ip(), "its connection is refused: {error}");
         }
@@ -152,7 +151,7 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
     }
     // Who answers a call is not known yet, and a caller who looks at the distance (RFC 5082) drops
     // an answer with less. Once it is known the connection gets what its neighbour is to have.
-    dial::set_ttl(&socket, address.ip(), Some(guard::TTL_MAX))?;
+    guard::set_ttl(&socket, address.ip(), Some(guard::TTL_MAX))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;

@@ -1,4 +1,4 @@
-//! IP addresses of the underlay.
+//! What kind of an IP address it is.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -13,6 +13,14 @@ use std::net::{IpAddr, Ipv4Addr};
 pub fn can_be_vtep(address: IpAddr) -> bool {
     let broadcast = address == IpAddr::V4(Ipv4Addr::BROADCAST);
     !address.is_unspecified() && !address.is_multicast() && !address.is_loopback() && !broadcast
+}
+
+/// Whether an address means something on one link only (RFC 3927, RFC 4291 section 2.5.6).
+pub const fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ mod route_target;
 mod time;
 mod vni;
 
-pub use address::can_be_vtep;
+pub use address::{can_be_vtep, is_link_local};
 pub use asn::{AS_TRANS, Asn};
 pub use esi::Esi;
 pub use label::Label;

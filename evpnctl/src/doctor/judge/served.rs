@@ -6,7 +6,7 @@ use super::super::facts::{Facts, Intent};
 use evpn_dataplane::facts::{Link, LinkKind, Vxlan};
 use evpn_dataplane::object::IfIndex;
 use evpn_netlink::survey::Device;
-use evpn_proto::types::Vni;
+use evpn_proto::types::{Vni, is_link_local};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -133,8 +133,5 @@ fn is_served(intent: Option<&Intent>, vni: Vni) -> bool {
 
 /// Neither loopback nor link-local.
 pub(super) fn is_global(address: &IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local(),
-        IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local(),
-    }
+    !address.is_loopback() && !is_link_local(*address)
 }
