@@ -11,7 +11,7 @@ use evpn_proto::bgp::wire::error::EncodeError;
 use evpn_proto::bgp::wire::{
     self, AsWidth, DecodeContext, SessionKind, encode_attributes, encode_end_of_rib,
 };
-use evpn_proto::types::{Asn, EvpnRoute, Time};
+use evpn_proto::types::{Asn, Route, Time};
 use evpn_rib::PeerIdx;
 use evpn_rib::attr_store::{AttrId, LOCAL_PREF_DEFAULT};
 use evpn_rib::decision::Source;
@@ -378,7 +378,7 @@ fn put_announcements(
         Ok(octets) => octets,
         Err(error) => return set.iter().map(|told| (told.id, error)).collect(),
     };
-    let routes: Vec<(DestId, EvpnRoute)> = set
+    let routes: Vec<(DestId, Route)> = set
         .iter()
         .filter_map(|told| {
             let dest = rib.table.get(told.id)?;

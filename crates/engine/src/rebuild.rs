@@ -8,7 +8,7 @@ use crate::engine::{Engine, announced};
 use crate::evi::Evi;
 use crate::fabric::{self, Fabric, fabric};
 use crate::import::ImportIndex;
-use crate::io::{Event, Now, Output};
+use crate::io::{Event, Output};
 use crate::settings::Settings;
 use crate::vrf::Vrf;
 use evpn_proto::types::{Rd, Vni};

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use evpn_proto::bgp::attributes::PathAttributes;
 use evpn_proto::bgp::wire::AsWidth;
 use evpn_proto::bgp::wire::error::EncodeError;
-use evpn_proto::types::{EvpnRoute, RouteKey};
+use evpn_proto::types::{Route, RouteKey};
 use evpn_rib::PeerIdx;
 use evpn_rib::attr_store::{AttrId, AttrStore};
 use evpn_rib::table::{DestId, Outcome, Reject, Table};
@@ -91,7 +91,7 @@ impl Rib {
     pub(crate) fn announce(
         &mut self,
         peer: PeerIdx,
-        route: EvpnRoute,
+        route: Route,
         attributes: AttrId,
         reject: Option<Reject>,
     ) {
@@ -113,7 +113,7 @@ impl Rib {
     }
 
     /// A route of our own.
-    pub(crate) fn originate(&mut self, route: EvpnRoute, attributes: &Arc<PathAttributes>) {
+    pub(crate) fn originate(&mut self, route: Route, attributes: &Arc<PathAttributes>) {
         let Some(set) = self.store.intern(attributes) else { return };
         self.announce(PeerIdx::LOCAL, route, set, None);
         self.store.release(set);

@@ -10,7 +10,7 @@ use crate::attr_store::{AttrId, AttrStore};
 use crate::decision::{self, Candidate, Source, Step};
 use crate::slab::Slab;
 use crate::{Map, PeerIdx};
-use evpn_proto::types::{Esi, EvpnRoute, Label, RouteKey, Time};
+use evpn_proto::types::{Esi, Label, Route, RouteKey, Time};
 use smallvec::SmallVec;
 use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr};
@@ -232,11 +232,11 @@ impl Table {
     }
 
     /// The route as `path` announces it, ready to be sent on.
-    pub fn route(&self, dest: &Dest, path: &Path) -> EvpnRoute {
+    pub fn route(&self, dest: &Dest, path: &Path) -> Route {
         let overlay = path.overlay.and_then(|id| self.overlays.get(id.get() - 1));
         let (esi, gateway) = overlay.copied().unwrap_or_default();
         let key = dest.key.clone();
-        EvpnRoute { key, esi, gateway, label1: path.label1, label2: path.label2() }
+        Route { key, esi, gateway, label1: path.label1, label2: path.label2() }
     }
 
     /// Stores a neighbour's path in place of its former one. The caller gives up its use of
@@ -245,7 +245,7 @@ impl Table {
         &mut self,
         store: &mut AttrStore,
         peer: PeerIdx,
-        route: EvpnRoute,
+        route: Route,
         attributes: AttrId,
         reject: Option<Reject>,
     ) -> Outcome {
@@ -286,7 +286,7 @@ impl Table {
     fn path(
         &mut self,
         peer: PeerIdx,
-        route: &EvpnRoute,
+        route: &Route,
         attributes: AttrId,
         reject: Option<Reject>,
     ) -> Path {
@@ -467,8 +467,8 @@ mod tests {
         RouteKey::MacIp { rd, etag: EthernetTag(0), mac, ip: None }
     }
 
-    fn route(n: u8) -> EvpnRoute {
-        EvpnRoute::labelled(key(n), Label::from(Vni::new(100).unwrap()))
+    fn route(n: u8) -> Route {
+        Route::labelled(key(n), Label::from(Vni::new(100).unwrap()))
     }
 
     struct Rib {

@@ -4,7 +4,7 @@
 
 use super::attribute::{self, Attribute, as_path, family};
 use super::hex;
-use super::route::{Route, route};
+use super::route::{RouteDoc, route};
 use evpn_proto::bgp::message::{
     Capability, ForwardingPreserved, GracefulRestart, Message, Notification, Open, Update,
 };
@@ -20,8 +20,8 @@ pub(super) struct Decoded {
     /// Its type and fields; absent where the input is no message.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<Value>,
-    routes: Vec<Route>,
-    withdrawn: Vec<Route>,
+    routes: Vec<RouteDoc>,
+    withdrawn: Vec<RouteDoc>,
     attributes: Vec<Attribute>,
     errors: Vec<Problem>,
     /// What a session would answer before it ends.

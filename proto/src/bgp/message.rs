@@ -4,7 +4,7 @@
 
 use super::attributes::PathAttributes;
 use super::wire::error::{Action, UpdateError};
-use crate::types::{Asn, EvpnRoute, RouteKey};
+use crate::types::{Asn, Route, RouteKey};
 use bytes::Bytes;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -129,7 +129,7 @@ pub struct Update {
     /// Attributes of what is announced. None where nothing is.
     pub attributes: Option<Arc<PathAttributes>>,
     /// EVPN routes announced, in the order sent.
-    pub announced: Vec<EvpnRoute>,
+    pub announced: Vec<Route>,
     /// EVPN routes withdrawn, those treated as withdrawn included. They come before `announced`: a
     /// key in both is announced (RFC 4271 section 4.3).
     pub withdrawn: Vec<RouteKey>,

@@ -21,7 +21,7 @@ pub use label::Label;
 pub use mac::MacAddr;
 pub use multicast::{Flow, Membership, MulticastKey};
 pub use rd::Rd;
-pub use route::{EthernetTag, EvpnRoute, RouteKey, RouteType};
+pub use route::{EthernetTag, Route, RouteKey, RouteType};
 pub use route_target::RouteTarget;
 pub use time::Time;
 pub use vni::{VlanId, Vni};

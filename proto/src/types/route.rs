@@ -175,7 +175,7 @@ impl fmt::Display for RouteKey {
 
 /// A route as announced: its key and what the NLRI carries beside it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct EvpnRoute {
+pub struct Route {
     /// What names it.
     pub key: RouteKey,
     /// The segment of a type 2 or type 5 route; zero elsewhere (that of types 1 and 4 is in the key).
@@ -189,7 +189,7 @@ pub struct EvpnRoute {
     pub label2: Option<Label>,
 }
 
-impl EvpnRoute {
+impl Route {
     /// A route that carries nothing beside its key (types 3, 4 and opaque).
     pub const fn bare(key: RouteKey) -> Self {
         let label1 = Label::from_octets([0; 3]);

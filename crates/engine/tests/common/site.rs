@@ -11,7 +11,7 @@ use evpn_proto::bgp::attributes::{AsPath, ENCAP_VXLAN, ExtCommunity, PathAttribu
 use evpn_proto::bgp::message::Family;
 use evpn_proto::bgp::session::{GracefulRestartConfig, PeerAs, SessionConfig};
 use evpn_proto::types::{
-    Asn, EthernetTag, EvpnRoute, Label, MacAddr, Rd, RouteKey as Key, RouteTarget, Vni,
+    Asn, EthernetTag, Label, MacAddr, Rd, Route, RouteKey as Key, RouteTarget, Vni,
 };
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -218,14 +218,14 @@ pub(crate) fn attributes(n: u8) -> PathAttributes {
 }
 
 /// A route for a host behind leaf `n`, with its VNI in the label.
-pub(crate) fn mac_route(n: u8, mac: MacAddr) -> EvpnRoute {
+pub(crate) fn mac_route(n: u8, mac: MacAddr) -> Route {
     let rd = Rd::ipv4(Ipv4Addr::new(10, 0, 0, n), 100);
     let key = Key::MacIp { rd, etag: EthernetTag(0), mac, ip: None };
-    EvpnRoute::labelled(key, Label::from(vni(VNI)))
+    Route::labelled(key, Label::from(vni(VNI)))
 }
 
 /// A prefix behind leaf `n`, with the attributes that carry it.
-pub(crate) fn prefix_route(n: u8, prefix: IpNet) -> (PathAttributes, EvpnRoute) {
+pub(crate) fn prefix_route(n: u8, prefix: IpNet) -> (PathAttributes, Route) {
     let mut attributes = attributes(n);
     let target = RouteTarget::auto(Asn(65000 + u32::from(n)), vni(L3VNI));
     attributes.ext_communities[0] = ExtCommunity::route_target(target);
@@ -233,5 +233,5 @@ pub(crate) fn prefix_route(n: u8, prefix: IpNet) -> (PathAttributes, EvpnRoute) 
     attributes.ext_communities.push(router);
     let rd = Rd::ipv4(Ipv4Addr::new(10, 0, 0, n), 5000);
     let key = Key::IpPrefix { rd, etag: EthernetTag(0), prefix };
-    (attributes, EvpnRoute::labelled(key, Label::from(vni(L3VNI))))
+    (attributes, Route::labelled(key, Label::from(vni(L3VNI))))
 }

@@ -16,7 +16,7 @@ use crate::bgp::wire::DecodeContext;
 use crate::bgp::wire::error::{Action, UpdateError, WireError};
 use crate::bgp::wire::frame::{HEADER_LENGTH, MessageType};
 use crate::bgp::wire::reader::Reader;
-use crate::types::EvpnRoute;
+use crate::types::Route;
 use bytes::Bytes;
 
 /// What octets say, and what a session would make of them.
@@ -48,7 +48,7 @@ pub struct SeenRoute {
     /// Its path identifier (RFC 7911), where there are any.
     pub path_id: Option<u32>,
     /// The route, labels included also where it is withdrawn.
-    pub route: EvpnRoute,
+    pub route: Route,
 }
 
 /// An attribute as it stands.
@@ -164,7 +164,7 @@ impl Inspection {
     }
 
     /// Sorts the routes of MP_REACH_NLRI into those that stand and those that an error withdraws.
-    fn share_out(&mut self, octets: &[u8], path_ids: PathIds, announced: &[EvpnRoute]) {
+    fn share_out(&mut self, octets: &[u8], path_ids: PathIds, announced: &[Route]) {
         let mut announced = announced.iter().peekable();
         for seen in seen_routes(octets, Direction::Announced, path_ids) {
             if announced.next_if(|route| **route == seen.route).is_some() {

@@ -19,7 +19,7 @@ use super::faults::Faults;
 use super::multicast;
 use crate::bgp::wire::error::{Action, ErrorKind, UpdateError, WireError};
 use crate::bgp::wire::reader::{Reader, leaf};
-use crate::types::{Esi, EvpnRoute, Label, RouteKey, RouteType};
+use crate::types::{Esi, Label, Route, RouteKey, RouteType};
 use bytes::Bytes;
 use ipnet::IpNet;
 use nom::Parser;
@@ -60,7 +60,7 @@ pub enum PathIds {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct EvpnRoutes {
     /// Routes announced, in the order sent.
-    pub announced: Vec<EvpnRoute>,
+    pub announced: Vec<Route>,
     /// Routes withdrawn, those included that an error of their own withdraws.
     pub withdrawn: Vec<RouteKey>,
     /// The worst that an error demands.
@@ -112,7 +112,7 @@ pub(super) fn routes(
 }
 
 /// RFC 9136 §3.1: ESI and gateway are not both set.
-pub(super) fn contradicts_itself(route: &EvpnRoute) -> bool {
+pub(super) fn contradicts_itself(route: &Route) -> bool {
     route.gateway.is_some() && !route.esi.is_zero()
 }
 
@@ -173,7 +173,7 @@ pub(super) fn route(
     route_type: RouteType,
     body: Reader<'_>,
     direction: Direction,
-) -> Result<EvpnRoute, WireError> {
+) -> Result<Route, WireError> {
     match route_type.0 {
         0 => Err(body.error("EVPN route type", ErrorKind::BadValue(0))),
         1 => ethernet_ad(body, direction),
@@ -189,7 +189,7 @@ pub(super) fn route(
 /// ```text
 /// RD (8) | ESI (10) | tag (4) | label (3)
 /// ```
-fn ethernet_ad(mut body: Reader<'_>, direction: Direction) -> Result<EvpnRoute, WireError> {
+fn ethernet_ad(mut body: Reader<'_>, direction: Direction) -> Result<Route, WireError> {
     let start = body;
     let head = body.take(8 + 10 + 4, "Ethernet A-D route")?;
     let (rd, esi, etag) = head.parse("Ethernet A-D route", (leaf::rd, leaf::esi, leaf::etag))?;
@@ -199,14 +199,14 @@ fn ethernet_ad(mut body: Reader<'_>, direction: Direction) -> Result<EvpnRoute, 
     if esi == MAX_ESI {
         return Err(start.error("Ethernet A-D route's reserved ESI", ErrorKind::BadValue(0xff)));
     }
-    Ok(EvpnRoute::labelled(RouteKey::EthernetAd { rd, esi, etag }, label1))
+    Ok(Route::labelled(RouteKey::EthernetAd { rd, esi, etag }, label1))
 }
 
 /// ```text
 /// RD (8) | ESI (10) | tag (4) | 48 (1) | MAC (6) | 0, 32 or 128 (1) | IP (0, 4 or 16)
 /// | label (3) | second label (0 or 3)
 /// ```
-fn mac_ip(mut body: Reader<'_>, direction: Direction) -> Result<EvpnRoute, WireError> {
+fn mac_ip(mut body: Reader<'_>, direction: Direction) -> Result<Route, WireError> {
     let start = body;
     let head = body.take(MAC_IP_HEAD, "MAC/IP route")?;
     let (rd, esi, etag, mac_bits, mac) =
@@ -218,23 +218,23 @@ fn mac_ip(mut body: Reader<'_>, direction: Direction) -> Result<EvpnRoute, WireE
     let ip = sized_ip(&mut body, "MAC/IP route's IP address length")?;
     let (label1, label2) = labels(body, direction)?;
     let key = RouteKey::MacIp { rd, etag, mac, ip };
-    Ok(EvpnRoute { key, esi, gateway: None, label1, label2 })
+    Ok(Route { key, esi, gateway: None, label1, label2 })
 }
 
 /// ```text
 /// RD (8) | tag (4) | 32 or 128 (1) | originating router (4 or 16)
 /// ```
-fn imet(mut body: Reader<'_>) -> Result<EvpnRoute, WireError> {
+fn imet(mut body: Reader<'_>) -> Result<Route, WireError> {
     let head = body.take(8 + 4, "IMET route")?;
     let (rd, etag) = head.parse("IMET route", (leaf::rd, leaf::etag))?;
     let originator = originator(body, "IMET route's originator length")?;
-    Ok(EvpnRoute::bare(RouteKey::Imet { rd, etag, originator }))
+    Ok(Route::bare(RouteKey::Imet { rd, etag, originator }))
 }
 
 /// ```text
 /// RD (8) | ESI (10) | 32 or 128 (1) | originating router (4 or 16)
 /// ```
-fn ethernet_segment(mut body: Reader<'_>) -> Result<EvpnRoute, WireError> {
+fn ethernet_segment(mut body: Reader<'_>) -> Result<Route, WireError> {
     let start = body;
     let head = body.take(8 + 10, "Ethernet segment route")?;
     let (rd, esi) = head.parse("Ethernet segment route", (leaf::rd, leaf::esi))?;
@@ -243,13 +243,13 @@ fn ethernet_segment(mut body: Reader<'_>) -> Result<EvpnRoute, WireError> {
     if esi.is_zero() || esi == MAX_ESI {
         return Err(start.error("Ethernet segment route's reserved ESI", ErrorKind::Conflict));
     }
-    Ok(EvpnRoute::bare(RouteKey::EthernetSegment { rd, esi, originator }))
+    Ok(Route::bare(RouteKey::EthernetSegment { rd, esi, originator }))
 }
 
 /// ```text
 /// RD (8) | ESI (10) | tag (4) | prefix length (1) | prefix (4 or 16) | gateway (4 or 16) | label (3)
 /// ```
-fn ip_prefix(mut body: Reader<'_>, direction: Direction) -> Result<EvpnRoute, WireError> {
+fn ip_prefix(mut body: Reader<'_>, direction: Direction) -> Result<Route, WireError> {
     const FIELD: &str = "IP prefix route";
     let start = body;
     let front = (leaf::rd, leaf::esi, leaf::etag, be_u8);
@@ -274,12 +274,12 @@ fn ip_prefix(mut body: Reader<'_>, direction: Direction) -> Result<EvpnRoute, Wi
         .trunc();
     let gateway = Some(gateway).filter(|ip| !ip.is_unspecified());
     let key = RouteKey::IpPrefix { rd, etag, prefix };
-    Ok(EvpnRoute { key, esi, gateway, label1, label2: None })
+    Ok(Route { key, esi, gateway, label1, label2: None })
 }
 
-fn opaque(route_type: RouteType, body: Reader<'_>) -> EvpnRoute {
+fn opaque(route_type: RouteType, body: Reader<'_>) -> Route {
     let body = Bytes::copy_from_slice(body.octets());
-    EvpnRoute::bare(RouteKey::Opaque { route_type, body })
+    Route::bare(RouteKey::Opaque { route_type, body })
 }
 
 /// An address after its length in bits; none where that is 0.

@@ -3,7 +3,7 @@
 //! **`length` octets are what `put` writes, for every route.**
 
 use crate::bgp::wire::error::EncodeError;
-use crate::types::{Esi, EvpnRoute, Label, Membership, RouteKey};
+use crate::types::{Esi, Label, Membership, Route, RouteKey};
 use bytes::{BufMut, BytesMut};
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -38,8 +38,8 @@ impl<'a> Nlri<'a> {
     /// # Errors
     /// An opaque body beyond 255 octets, or a gateway of the other address family (RFC 9136 section
     /// 3.1 has one length for both).
-    pub(super) fn announced(route: &'a EvpnRoute) -> Result<Self, EncodeError> {
-        let EvpnRoute { key, esi, gateway, label1, label2 } = route;
+    pub(super) fn announced(route: &'a Route) -> Result<Self, EncodeError> {
+        let Route { key, esi, gateway, label1, label2 } = route;
         if let (RouteKey::IpPrefix { prefix, .. }, Some(gateway)) = (key, gateway)
             && prefix.addr().is_ipv4() != gateway.is_ipv4()
         {

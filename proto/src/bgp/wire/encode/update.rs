@@ -14,7 +14,7 @@ use crate::bgp::wire::codes::attribute::{
 };
 use crate::bgp::wire::error::EncodeError;
 use crate::bgp::wire::frame::{EXTENDED_MESSAGE_LENGTH_MAX, HEADER_LENGTH, MessageType};
-use crate::types::{EvpnRoute, RouteKey};
+use crate::types::{Route, RouteKey};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::net::IpAddr;
 
@@ -33,7 +33,7 @@ const FAMILY: usize = 3;
 pub fn encode_announcements<'a>(
     attributes: &PathAttributes,
     context: &EncodeContext,
-    routes: impl Iterator<Item = &'a EvpnRoute> + Clone,
+    routes: impl Iterator<Item = &'a Route> + Clone,
     out: &mut BytesMut,
 ) -> Result<(), EncodeError> {
     let wire = encode_attributes(attributes, context.as_width)?;
@@ -48,7 +48,7 @@ pub fn encode_announcements<'a>(
 pub fn announce<'a>(
     attributes: &[u8],
     next_hop: IpAddr,
-    routes: impl Iterator<Item = &'a EvpnRoute> + Clone,
+    routes: impl Iterator<Item = &'a Route> + Clone,
     length_max: usize,
     out: &mut BytesMut,
 ) -> Result<(), EncodeError> {
