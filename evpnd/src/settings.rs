@@ -13,7 +13,7 @@ use evpn_energy::policy::{MAX_CHANGES_PER_DAY, Pace, Staleness, Thresholds};
 use evpn_energy::{Guards, Levers, Permille, Policy, Share};
 use evpn_engine::settings::{
     AllVnis, AnnouncedPrefix, EnergySettings, GroupWeights, Multipath, NeighborSettings,
-    RouteTargetForm, Settings, Targets, VniSettings, VrfSettings,
+    RouteTargetForm, Settings, Targets, UnicastSettings, VniSettings, VrfSettings,
 };
 use evpn_proto::bgp::message::Family;
 use evpn_proto::bgp::session::{self, GracefulRestartConfig, Mode, SessionConfig};
@@ -48,6 +48,7 @@ pub(crate) fn resolve(config: &Config, links: &[Link], boot: Boot) -> Result<Res
             AutoRouteTarget::Auto => RouteTargetForm::AsVni,
             AutoRouteTarget::Rfc8365 => RouteTargetForm::Rfc8365,
         },
+        unicast: UnicastSettings::default(),
         vrfs: config.vrfs.iter().map(vrf).collect(),
         multipath: Multipath {
             max_paths: config.multipath.max_paths.into(),

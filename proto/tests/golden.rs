@@ -20,6 +20,7 @@ fn context(session: SessionKind) -> DecodeContext {
         length_max: MESSAGE_LENGTH_MAX,
         families: FamilySet::EVPN,
         session,
+        ..DecodeContext::INITIAL
     }
 }
 

@@ -32,7 +32,7 @@ const GOLDEN: [&str; 2] =
 
 fn context(as_width: AsWidth, length_max: usize) -> DecodeContext {
     let (families, session) = (FamilySet::EVPN, SessionKind::Internal);
-    DecodeContext { as_width, length_max, families, session }
+    DecodeContext { as_width, length_max, families, session, ..DecodeContext::INITIAL }
 }
 
 fn golden_messages() -> Vec<Vec<u8>> {
@@ -123,7 +123,7 @@ fn any_multicast_route() -> impl Strategy<Value = Route> {
     (any_multicast_key(), any::<([u8; 4], u8, u8)>()).prop_map(
         |(key, (reserved, max_response, flags))| {
             let key = RouteKey::from(&key);
-            match key.route_type().membership_octets() {
+            match key.route_type().unwrap().membership_octets() {
                 0 => Route::bare(key),
                 1 => Route::with_membership(key, Membership { flags, ..Membership::default() }),
                 _ => Route::with_membership(key, Membership { reserved, max_response, flags }),
@@ -235,7 +235,7 @@ prop_compose! {
         let originator_id = originator_id.map(Ipv4Addr::from);
         let has = (!communities.is_empty(), !ext_communities.is_empty());
         PathAttributes {
-            origin, as_path, next_hop, med, local_pref, communities, ext_communities,
+            origin, as_path, next_hop, link_local: None, med, local_pref, communities, ext_communities,
             originator_id, cluster_list, unknown,
             // What is not there has no flags either.
             partial: Partial {

@@ -105,6 +105,19 @@ fn capability(capability: &Capability) -> Value {
         Capability::GracefulRestart(restart) => graceful_restart(restart),
         Capability::FourOctetAs(asn) => json!({ "name": "four-octet-as", "as": asn.0 }),
         Capability::EnhancedRouteRefresh => json!({ "name": "enhanced-route-refresh" }),
+        Capability::ExtendedNextHop(families) => {
+            let families = families.iter().map(|(of, next_hop_afi)| {
+                json!({ "afi": of.afi, "safi": of.safi, "next-hop-afi": next_hop_afi })
+            });
+            json!({ "name": "extended-next-hop", "families": families.collect::<Vec<_>>() })
+        }
+        Capability::AddPath(families) => {
+            let families = families.iter().map(|(of, mode)| {
+                let (receive, send) = (mode.receives(), mode.sends());
+                json!({ "afi": of.afi, "safi": of.safi, "receive": receive, "send": send })
+            });
+            json!({ "name": "add-path", "families": families.collect::<Vec<_>>() })
+        }
         Capability::Unknown { code, value } => {
             json!({ "code": code, "hex": hex::text(value) })
         }

@@ -1,4 +1,4 @@
-//! EVPN routes as JSON.
+//! Routes as JSON.
 //!
 //! **A key that does not apply to a route's type is left out; one that applies and is empty in this
 //! route (no IP address, any source) is null.**
@@ -6,7 +6,7 @@
 use super::hex;
 use evpn_proto::bgp::wire::decode::SeenRoute;
 use evpn_proto::types::{
-    Esi, EthernetTag, Flow, Label, Membership, MulticastKey, Rd, Route, RouteKey,
+    Esi, EthernetTag, Family, Flow, Label, Membership, MulticastKey, Rd, Route, RouteKey,
 };
 use serde::Serialize;
 use std::net::IpAddr;
@@ -15,8 +15,12 @@ use std::net::IpAddr;
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct RouteDoc {
-    #[serde(rename = "type")]
-    route_type: u8,
+    /// Of a route that is none of EVPN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family: Option<String>,
+    /// Of an EVPN route.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    route_type: Option<u8>,
     /// In the notation of FRR's tables.
     text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,6 +47,9 @@ pub(super) struct RouteDoc {
     originator: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<String>,
+    /// Who wants a route target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin_as: Option<u32>,
     /// The NLRI that a type 11 route answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     route_key: Option<String>,
@@ -61,7 +68,8 @@ pub(super) struct RouteDoc {
 pub(super) fn route(seen: &SeenRoute) -> RouteDoc {
     let route = &seen.route;
     let head = RouteDoc {
-        route_type: route.key.route_type().0,
+        family: Some(route.key.family()).filter(|f| *f != Family::EVPN).map(|f| f.to_string()),
+        route_type: route.key.route_type().map(|kind| kind.0),
         text: route.key.to_string(),
         path_id: seen.path_id,
         rd: route.key.rd().map(|rd| rd.to_string()),
@@ -94,6 +102,12 @@ pub(super) fn route(seen: &SeenRoute) -> RouteDoc {
             prefix: Some(prefix.to_string()),
             gateway: Some(route.gateway),
             labels: Some(labels(route)),
+            ..head
+        },
+        RouteKey::Unicast { prefix } => RouteDoc { prefix: Some(prefix.to_string()), ..head },
+        RouteKey::RtMembership(membership) => RouteDoc {
+            origin_as: Some(membership.origin().0),
+            prefix: Some(format!("{}/{}", hex::text(&membership.octets()), membership.bits())),
             ..head
         },
         RouteKey::Opaque { body, .. } => match route.key.multicast() {

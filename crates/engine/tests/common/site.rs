@@ -93,6 +93,7 @@ pub(crate) fn settings(n: u8, peers: &[u8], ases: Ases) -> Settings {
         all_vnis: AllVnis::Served,
         vnis: BTreeMap::new(),
         route_target_form: RouteTargetForm::AsVni,
+        unicast: Default::default(),
         vrfs: vec![vrf(n)],
         multipath: Multipath { max_paths: 8, buckets: 64, weights: GroupWeights::Octet },
         sweep_delay: Duration::from_secs(60),

@@ -250,6 +250,7 @@ mod tests {
             length_max: MESSAGE_LENGTH_MAX,
             families: FamilySet::EVPN,
             session: SessionKind::External,
+            ..DecodeContext::INITIAL
         };
         let (mut keys, mut count) = (BTreeSet::new(), 0);
         while let Some(found) = frame(stream, MESSAGE_LENGTH_MAX).expect("a header") {
