@@ -1,11 +1,12 @@
-//! With FRR 8.4: hosts reach each other, routes of types 2, 3 and 5 go both ways, and a drain
+//! With FRR 8.4 and FRR 10: hosts reach each other, routes of types 2, 3 and 5 go both ways, and a drain
 //! moves FRR's share of traffic first and its best path last.
 #![cfg(feature = "kernel-tests")]
 
-use evpn_tests::pair::{Pair, UP, VNI, VXLAN, frr, reach_each_other};
+use evpn_tests::FrrVersion::{Eight, Ten};
+use evpn_tests::pair::{Pair, UP, VNI, VXLAN, frr_leaf, reach_each_other};
 use evpn_tests::{
-    Capture, Evpnd, Fabric, Fdb, Frr, Leaf, Ns, eventually, holds_for, now, pause, shares,
-    wait_until,
+    Capture, Evpnd, Fabric, Fdb, Frr, FrrVersion, Leaf, Ns, eventually, holds_for, now, pause,
+    shares, wait_until,
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -33,7 +34,7 @@ fn routes(frr: &Frr, kind: &str) -> String {
     frr.vtysh(&format!("show bgp l2vpn evpn route type {kind}"))
 }
 
-fn layer2(test: &str, systems: Systems) {
+fn layer2(test: &str, version: FrrVersion, systems: Systems) {
     let mut pair = Pair::new(test);
     let (ours, theirs) = (pair.leaves[0].clone(), pair.leaves[1].clone());
     for leaf in [&ours, &theirs] {
@@ -48,7 +49,7 @@ fn layer2(test: &str, systems: Systems) {
     let d = pair.fabric.host("d", &theirs, OTHER_VNI, 14);
     pair.control_nothing_connects();
     let [own, other, _] = systems;
-    let frr = frr(&pair.fabric, &theirs, other, 1, own);
+    let frr = version.start(&pair.fabric, &theirs, "", &frr_leaf(&theirs, other, (1, own)));
     let config = format!(
         "[router]\nas = {own}\n[timers]\nconnect-retry = \"1s\"\n\
          [[neighbor]]\naddress = \"10.0.0.2\"\nas = {other}\n"
@@ -114,12 +115,22 @@ fn suppression(pair: &Pair, frr_leaf: &Leaf) {
 
 #[test]
 fn layer2_over_ibgp() {
-    layer2("frr-ibgp", IBGP);
+    layer2("frr-ibgp", Eight, IBGP);
 }
 
 #[test]
 fn layer2_over_ebgp() {
-    layer2("frr-ebgp", EBGP);
+    layer2("frr-ebgp", Eight, EBGP);
+}
+
+#[test]
+fn layer2_over_ibgp_with_frr_10() {
+    layer2("frr10-ibgp", Ten, IBGP);
+}
+
+#[test]
+fn layer2_over_ebgp_with_frr_10() {
+    layer2("frr10-ebgp", Ten, EBGP);
 }
 
 /// Two sites with one service, both evpnd; a third, FRR, whose host is the client.
@@ -223,11 +234,11 @@ fn client_config(systems: Systems) -> String {
 }
 
 impl Sites {
-    fn new(test: &str, systems: Systems) -> Self {
+    fn new(test: &str, version: FrrVersion, systems: Systems) -> Self {
         let mut fabric = Fabric::new(test);
         let [(l1, h1), (l2, h2), (l3, h3)] = [1, 2, 3].map(|n| site(&mut fabric, n));
         assert!(h3.ping(SERVICE, 56).is_err(), "control: nobody speaks EVPN yet");
-        let frr = Frr::start(&fabric, &l3, &format!("vni {L3VNI}\n"), &client_config(systems));
+        let frr = version.start(&fabric, &l3, &format!("vni {L3VNI}\n"), &client_config(systems));
         let start =
             |leaf: &Leaf| Evpnd::start(&fabric, leaf, &site_config(leaf.number, systems, true));
         let first = start(&l1);
@@ -295,8 +306,8 @@ fn first_site_is_reached(sites: &Sites, when: &str) {
     }
 }
 
-fn type5_and_drain(test: &str, systems: Systems) {
-    let sites = Sites::new(test, systems);
+fn type5_and_drain(test: &str, version: FrrVersion, systems: Systems) {
+    let sites = Sites::new(test, version, systems);
     let [site1, _, client] = &sites.hosts;
     // Type 5 both ways: what one side announces the other's packets reach.
     for (from, to) in [
@@ -370,10 +381,15 @@ fn type5_and_drain(test: &str, systems: Systems) {
 
 #[test]
 fn type5_and_a_drain_over_ibgp() {
-    type5_and_drain("t5-ibgp", IBGP);
+    type5_and_drain("t5-ibgp", Eight, IBGP);
 }
 
 #[test]
 fn type5_and_a_drain_over_ebgp() {
-    type5_and_drain("t5-ebgp", EBGP);
+    type5_and_drain("t5-ebgp", Eight, EBGP);
+}
+
+#[test]
+fn type5_and_a_drain_over_ebgp_with_frr_10() {
+    type5_and_drain("t5-frr10", Ten, EBGP);
 }
