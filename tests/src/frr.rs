@@ -93,6 +93,8 @@ impl FrrVersion {
         let others = match self {
             Self::Eight => vec![start("zebra", zebra)],
             Self::Ten => {
+                // vtysh complains where it has none.
+                fs::write(home.outside.join("vtysh.conf"), "").unwrap_or_else(|e| panic!("{e}"));
                 fs::write(home.outside.join("zebra.conf"), zebra).unwrap_or_else(|e| panic!("{e}"));
                 vec![start("mgmtd", ""), start("zebra", zebra)]
             }

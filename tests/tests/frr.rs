@@ -19,6 +19,8 @@ const SERVICE6: &str = "2001:db8:a::10";
 const DRAIN_TIME: Duration = Duration::from_secs(6);
 const SOON: Duration = Duration::from_secs(10);
 const FLOWS: u32 = 2000;
+/// An operator's order to drain.
+const DRAIN: [&str; 6] = ["energy", "drain", "--for", "1h", "--reason", "a test"];
 
 /// Autonomous systems of the leaves 1, 2 and 3.
 type Systems = [u32; 3];
@@ -306,10 +308,9 @@ fn first_site_is_reached(sites: &Sites, when: &str) {
     }
 }
 
-fn type5_and_drain(test: &str, version: FrrVersion, systems: Systems) {
-    let sites = Sites::new(test, version, systems);
+/// Type 5 both ways: what one side announces the other's packets reach.
+fn type5_both_ways(sites: &Sites) {
     let [site1, _, client] = &sites.hosts;
-    // Type 5 both ways: what one side announces the other's packets reach.
     for (from, to) in [
         (client, "172.16.1.2"),
         (site1, "172.16.3.2"),
@@ -322,6 +323,12 @@ fn type5_and_drain(test: &str, version: FrrVersion, systems: Systems) {
     // FRR announces the underlay too; taking it would lead the way to a VTEP through itself.
     let underlay = sites.leaves[0].ns.sh("ip route get 10.0.0.3");
     assert!(underlay.contains("dev up0"), "{underlay}");
+}
+
+fn type5_and_drain(test: &str, systems: Systems) {
+    let sites = Sites::new(test, Eight, systems);
+    let client = &sites.hosts[2];
+    type5_both_ways(&sites);
 
     // Normal: both sites, evenly, and the first one best.
     eventually(SOON, "both sites in FRR's kernel", || weights_are(&sites, |a, b| a == b && a > 0));
@@ -330,8 +337,7 @@ fn type5_and_drain(test: &str, version: FrrVersion, systems: Systems) {
     assert!((40..=60).contains(&share), "{share} % while normal");
 
     // Control: in a dry run the order changes nothing.
-    let order = ["energy", "drain", "--for", "1h", "--reason", "a test"];
-    let answer = sites.evpnds[0].ctl(&order);
+    let answer = sites.evpnds[0].ctl(&DRAIN);
     assert_eq!(answer.status, 0, "{}{}", answer.stdout, answer.stderr);
     holds_for(Duration::from_secs(2), "a dry run changes nothing", || {
         weights_are(&sites, |a, b| a == b)
@@ -381,15 +387,35 @@ fn type5_and_drain(test: &str, version: FrrVersion, systems: Systems) {
 
 #[test]
 fn type5_and_a_drain_over_ibgp() {
-    type5_and_drain("t5-ibgp", Eight, IBGP);
+    type5_and_drain("t5-ibgp", IBGP);
 }
 
 #[test]
 fn type5_and_a_drain_over_ebgp() {
-    type5_and_drain("t5-ebgp", Eight, EBGP);
+    type5_and_drain("t5-ebgp", EBGP);
 }
 
+/// FRR 10.3 shows the link bandwidth of both sites and does not weight by it: what a drain moves
+/// there is the best path. So no share is measured.
 #[test]
-fn type5_and_a_drain_over_ebgp_with_frr_10() {
-    type5_and_drain("t5-frr10", Ten, EBGP);
+fn type5_over_ebgp_with_frr_10() {
+    let sites = Sites::new("t5-frr10", Ten, EBGP);
+    type5_both_ways(&sites);
+    eventually(SOON, "FRR has the link bandwidth", || {
+        has(routes(&sites.frr, "prefix"), "LB:65001:")
+    });
+    eventually(SOON, "both sites in FRR's kernel", || weights_are(&sites, |a, b| a > 0 && b > 0));
+    sites.evpnds[0].write_config(&sites.fabric, &site_config(1, sites.systems, false));
+    for order in [&["config", "reload"][..], &DRAIN] {
+        let answer = sites.evpnds[0].ctl(order);
+        assert_eq!(answer.status, 0, "{}{}", answer.stdout, answer.stderr);
+    }
+    let began = now();
+    eventually(DRAIN_TIME + SOON, "the kernel's route leads to the other site alone", || {
+        weights_are(&sites, |a, b| a == 0 && b > 0)
+    });
+    let took = began.elapsed();
+    assert!(took + Duration::from_secs(1) >= DRAIN_TIME, "not before its time: {took:?}");
+    assert_eq!(sites.best(), Ok(2));
+    assert_eq!(sites.share(), 0, "the other site receives everything");
 }
