@@ -234,6 +234,13 @@ impl Frr {
         text + &String::from_utf8_lossy(&output.stderr)
     }
 
+    /// Its EVPN paths in full, as its neighbours sent them: those whose route has `what` in its name.
+    pub fn paths(&self, what: &str) -> String {
+        let text = self.vtysh("show bgp l2vpn evpn route detail");
+        let routes = text.split("BGP routing table entry for ");
+        routes.filter(|r| r.lines().next().is_some_and(|l| l.contains(what))).collect()
+    }
+
     /// Runs a line that answers in JSON.
     ///
     /// # Errors
