@@ -128,7 +128,11 @@ impl FrrVersion {
 /// The folder with FRR 10 in it.
 #[track_caller]
 fn frr_10_folder() -> PathBuf {
-    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/frr-10");
+    let default = || {
+        let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+        let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+        target.unwrap_or_else(beside).join("frr-10")
+    };
     let folder = std::env::var_os(FOLDER).map_or_else(default, PathBuf::from);
     let path = folder.join("run/frr");
     assert!(
