@@ -13,9 +13,8 @@ use evpn_energy::policy::{MAX_CHANGES_PER_DAY, Pace, Staleness, Thresholds};
 use evpn_energy::{Guards, Levers, Permille, Policy, Share};
 use evpn_engine::settings::{
     AllVnis, AnnouncedPrefix, EnergySettings, GroupWeights, Multipath, NeighborSettings,
-    RouteTargetForm, Settings, Targets, VniSettings, VrfSettings,
+    RouteTargetForm, Settings, Targets, UnicastSettings, VniSettings, VrfSettings,
 };
-use evpn_proto::bgp::message::Family;
 use evpn_proto::bgp::session::{self, GracefulRestartConfig, Mode, SessionConfig};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -47,6 +46,10 @@ pub(crate) fn resolve(config: &Config, links: &[Link], boot: Boot) -> Result<Res
         route_target_form: match config.evpn.route_target {
             AutoRouteTarget::Auto => RouteTargetForm::AsVni,
             AutoRouteTarget::Rfc8365 => RouteTargetForm::Rfc8365,
+        },
+        unicast: UnicastSettings {
+            prefixes: config.unicast.announce.clone(),
+            redistribute_connected: config.unicast.redistribute.contains(&Redistribute::Connected),
         },
         vrfs: config.vrfs.iter().map(vrf).collect(),
         multipath: Multipath {
@@ -121,12 +124,13 @@ fn neighbor(
     session.hold_time = neighbor.hold;
     session.keepalive_time = neighbor.keepalive;
     session.connect_retry = neighbor.connect_retry;
+    session.families = neighbor.families.clone();
     session.mode = if neighbor.passive { Mode::Passive } else { Mode::Active };
     session.graceful_restart = config.router.graceful_restart.then(|| GracefulRestartConfig {
         restart_time: config.router.restart_time,
         restarting: boot == Boot::Same,
         // In the same boot the kernel still holds what it held.
-        preserved: if boot == Boot::Same { vec![Family::EVPN] } else { Vec::new() },
+        preserved: if boot == Boot::Same { neighbor.families.clone() } else { Vec::new() },
     });
     NeighborSettings {
         address: neighbor.address,

@@ -41,7 +41,11 @@ fn reading(options: &BTreeSet<&str>) -> Reading {
     let session = if has("--ibgp") { SessionKind::Internal } else { SessionKind::External };
     let (length_max, families) = (EXTENDED_MESSAGE_LENGTH_MAX, FamilySet::EVPN);
     let path_ids = if has("--add-path") { PathIds::Present } else { PathIds::Absent };
-    Reading { context: DecodeContext { as_width, length_max, families, session }, path_ids }
+    let initial = DecodeContext::INITIAL;
+    Reading {
+        context: DecodeContext { as_width, length_max, families, session, ..initial },
+        path_ids,
+    }
 }
 
 fn inspect(kind: &str, octets: &[u8], reading: &Reading) -> Inspection {
@@ -154,7 +158,8 @@ fn every_attribute_and_every_type_has_good_cases_and_bad_ones() {
         let seen = inspect(case["as"].as_str().unwrap(), &octets, &reading);
         if seen.action == Action::Accept {
             good.extend(seen.attributes.iter().filter_map(|attribute| attribute.name));
-            good_types.extend(seen.routes.iter().map(|seen| seen.route.key.route_type().0));
+            good_types
+                .extend(seen.routes.iter().map(|seen| seen.route.key.route_type().unwrap().0));
         }
         let malformed = seen.attributes.iter().filter(|attribute| attribute.value.is_err());
         bad.extend(malformed.filter_map(|attribute| attribute.name));

@@ -9,7 +9,7 @@ use evpn_proto::bgp::wire::{
     encode_announcements, encode_end_of_rib, encode_keepalive, encode_notification, encode_open,
     encode_route_refresh, encode_withdrawals,
 };
-use evpn_proto::types::{Asn, EvpnRoute};
+use evpn_proto::types::{Asn, Route};
 
 const FRR: &str = include_str!("golden/frr-8.4.4.txt");
 const GOBGP: &str = include_str!("golden/gobgp-3.10.0.txt");
@@ -20,6 +20,7 @@ fn context(session: SessionKind) -> DecodeContext {
         length_max: MESSAGE_LENGTH_MAX,
         families: FamilySet::EVPN,
         session,
+        ..DecodeContext::INITIAL
     }
 }
 
@@ -46,7 +47,7 @@ fn updates(fixture: &str, session: SessionKind) -> Vec<Update> {
         .collect()
 }
 
-fn told(route: &EvpnRoute) -> String {
+fn told(route: &Route) -> String {
     let rd = route.key.rd().unwrap();
     let mut text = format!("{} rd {rd} label {}", route.key, route.label1);
     if let Some(second) = route.label2 {

@@ -11,7 +11,7 @@ use evpn_proto::bgp::wire::{
     AsWidth, DecodeContext, EXTENDED_MESSAGE_LENGTH_MAX, EncodeContext, FamilySet, SessionKind,
     encode_announcements, encode_attribute, encode_withdrawals,
 };
-use evpn_proto::types::{EvpnRoute, Membership, MulticastKey, RouteKey, RouteType};
+use evpn_proto::types::{Membership, MulticastKey, Route, RouteKey, RouteType};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -32,7 +32,7 @@ fn cases(kind: &str) -> Vec<Vec<u8>> {
 
 fn context(as_width: AsWidth, session: SessionKind) -> DecodeContext {
     let (length_max, families) = (EXTENDED_MESSAGE_LENGTH_MAX, FamilySet::EVPN);
-    DecodeContext { as_width, length_max, families, session }
+    DecodeContext { as_width, length_max, families, session, ..DecodeContext::INITIAL }
 }
 
 fn any_context() -> impl Strategy<Value = DecodeContext> {
@@ -46,8 +46,8 @@ fn any_path_ids() -> impl Strategy<Value = PathIds> {
 }
 
 /// The routes as NLRI.
-fn nlri<'a>(routes: impl Iterator<Item = &'a EvpnRoute>) -> Vec<u8> {
-    let routes: Vec<&EvpnRoute> = routes.collect();
+fn nlri<'a>(routes: impl Iterator<Item = &'a Route>) -> Vec<u8> {
+    let routes: Vec<&Route> = routes.collect();
     if routes.is_empty() {
         return Vec::new();
     }
@@ -123,7 +123,7 @@ proptest! {
     fn routes_that_were_accepted_are_written_and_read_again(run in damaged("nlri")) {
         let seen = inspect_nlri(&run, PathIds::Absent);
         check_sound(&seen);
-        let routes: Vec<EvpnRoute> = seen.routes.into_iter().map(|seen| seen.route).collect();
+        let routes: Vec<Route> = seen.routes.into_iter().map(|seen| seen.route).collect();
         let wire = nlri(routes.iter());
         let again = decode_nlri(&wire, Direction::Announced).unwrap();
         prop_assert_eq!(&again.announced, &routes);
@@ -169,17 +169,17 @@ fn what_is_relayed_is_what_was_received_octet_for_octet() {
         let seen = inspect_nlri(&run, PathIds::Absent);
         let masked = seen.routes.iter().any(|seen| {
             // RFC 9136 §3.1: the key is the masked prefix, so bits beyond it are not kept.
-            seen.route.key.route_type() == RouteType::IP_PREFIX
+            seen.route.key.route_type() == Some(RouteType::IP_PREFIX)
         });
         if seen.action == Action::Accept && !masked {
             assert_eq!(nlri(seen.routes.iter().map(|seen| &seen.route)), run);
-            relayed.extend(seen.routes.iter().map(|seen| seen.route.key.route_type().0));
+            relayed.extend(seen.routes.iter().map(|seen| seen.route.key.route_type().unwrap().0));
         }
     }
     assert!(relayed.iter().copied().filter(|t| *t <= 11).eq([1, 2, 3, 4, 6, 7, 8, 9, 10, 11]));
 }
 
-fn only(run: &str) -> EvpnRoute {
+fn only(run: &str) -> Route {
     let mut seen = inspect_nlri(&hex(run), PathIds::Absent);
     assert_eq!((seen.action, seen.routes.len()), (Action::Accept, 1), "{seen:?}");
     seen.routes.remove(0).route
@@ -230,5 +230,5 @@ fn the_views_of_multicast_routes_say_what_stands_in_them() {
 #[test]
 fn a_key_takes_no_more_memory_for_them() {
     assert!(size_of::<RouteKey>() <= 40, "{}", size_of::<RouteKey>());
-    assert!(size_of::<EvpnRoute>() <= 80, "{}", size_of::<EvpnRoute>());
+    assert!(size_of::<Route>() <= 80, "{}", size_of::<Route>());
 }

@@ -17,7 +17,7 @@ use evpn_proto::bgp::wire::{
     encode_notification, encode_open, encode_route_refresh, encode_withdrawals, frame,
 };
 use evpn_proto::types::{
-    Asn, Esi, EthernetTag, EvpnRoute, Flow, Label, MacAddr, Membership, MulticastKey, Rd, RouteKey,
+    Asn, Esi, EthernetTag, Flow, Label, MacAddr, Membership, MulticastKey, Rd, Route, RouteKey,
     RouteType,
 };
 use ipnet::IpNet;
@@ -32,7 +32,7 @@ const GOLDEN: [&str; 2] =
 
 fn context(as_width: AsWidth, length_max: usize) -> DecodeContext {
     let (families, session) = (FamilySet::EVPN, SessionKind::Internal);
-    DecodeContext { as_width, length_max, families, session }
+    DecodeContext { as_width, length_max, families, session, ..DecodeContext::INITIAL }
 }
 
 fn golden_messages() -> Vec<Vec<u8>> {
@@ -119,26 +119,26 @@ fn any_multicast_key() -> impl Strategy<Value = MulticastKey> {
     prop_oneof![5 => simple, 1 => leaf]
 }
 
-fn any_multicast_route() -> impl Strategy<Value = EvpnRoute> {
+fn any_multicast_route() -> impl Strategy<Value = Route> {
     (any_multicast_key(), any::<([u8; 4], u8, u8)>()).prop_map(
         |(key, (reserved, max_response, flags))| {
             let key = RouteKey::from(&key);
-            match key.route_type().membership_octets() {
-                0 => EvpnRoute::bare(key),
-                1 => EvpnRoute::with_membership(key, Membership { flags, ..Membership::default() }),
-                _ => EvpnRoute::with_membership(key, Membership { reserved, max_response, flags }),
+            match key.route_type().unwrap().membership_octets() {
+                0 => Route::bare(key),
+                1 => Route::with_membership(key, Membership { flags, ..Membership::default() }),
+                _ => Route::with_membership(key, Membership { reserved, max_response, flags }),
             }
         },
     )
 }
 
-fn any_route() -> impl Strategy<Value = EvpnRoute> {
+fn any_route() -> impl Strategy<Value = Route> {
     let etag = || any::<u32>().prop_map(EthernetTag);
     prop_oneof![
         (any_rd(), any_esi(), etag(), any_label())
             .prop_filter("no reserved segment", |(_, esi, ..)| *esi != Esi([0xff; 10]))
             .prop_map(|(rd, esi, etag, label)| {
-                EvpnRoute::labelled(RouteKey::EthernetAd { rd, esi, etag }, label)
+                Route::labelled(RouteKey::EthernetAd { rd, esi, etag }, label)
             }),
         (
             any_rd(),
@@ -151,25 +151,25 @@ fn any_route() -> impl Strategy<Value = EvpnRoute> {
         )
             .prop_map(|(rd, etag, mac, ip, esi, label1, label2)| {
                 let key = RouteKey::MacIp { rd, etag, mac, ip };
-                EvpnRoute { key, esi, gateway: None, label1, label2 }
+                Route { key, esi, gateway: None, label1, label2 }
             }),
         (any_rd(), etag(), any_ip()).prop_map(|(rd, etag, originator)| {
-            EvpnRoute::bare(RouteKey::Imet { rd, etag, originator })
+            Route::bare(RouteKey::Imet { rd, etag, originator })
         }),
         (any_rd(), segment_esi(), any_ip()).prop_map(|(rd, esi, originator)| {
-            EvpnRoute::bare(RouteKey::EthernetSegment { rd, esi, originator })
+            Route::bare(RouteKey::EthernetSegment { rd, esi, originator })
         }),
         (any_rd(), etag(), any_prefix(), any_esi(), any_label()).prop_map(
             |(rd, etag, (prefix, gateway), esi, label1)| {
                 let esi = if gateway.is_some() { Esi::ZERO } else { esi };
                 let key = RouteKey::IpPrefix { rd, etag, prefix };
-                EvpnRoute { key, esi, gateway, label1, label2: None }
+                Route { key, esi, gateway, label1, label2: None }
             }
         ),
         any_multicast_route(),
         (12..=255_u8, vec(any::<u8>(), 0..=255)).prop_map(|(route_type, body)| {
             let body = Bytes::from(body);
-            EvpnRoute::bare(RouteKey::Opaque { route_type: RouteType(route_type), body })
+            Route::bare(RouteKey::Opaque { route_type: RouteType(route_type), body })
         }),
     ]
 }
@@ -235,7 +235,7 @@ prop_compose! {
         let originator_id = originator_id.map(Ipv4Addr::from);
         let has = (!communities.is_empty(), !ext_communities.is_empty());
         PathAttributes {
-            origin, as_path, next_hop, med, local_pref, communities, ext_communities,
+            origin, as_path, next_hop, link_local: None, med, local_pref, communities, ext_communities,
             originator_id, cluster_list, unknown,
             // What is not there has no flags either.
             partial: Partial {
@@ -266,7 +266,7 @@ fn all(mut octets: &[u8], context: &DecodeContext) -> Vec<(usize, Update)> {
 fn announce(
     attributes: &PathAttributes,
     context: &EncodeContext,
-    routes: &[EvpnRoute],
+    routes: &[Route],
 ) -> Result<Bytes, EncodeError> {
     let mut out = BytesMut::new();
     encode_announcements(attributes, context, routes.iter(), &mut out)?;
@@ -285,7 +285,7 @@ proptest! {
     ) {
         let wire = announce(&attributes, &EncodeContext { as_width, length_max }, &routes).unwrap();
         let updates = all(&wire, &context(as_width, length_max));
-        let read: Vec<EvpnRoute> =
+        let read: Vec<Route> =
             updates.iter().flat_map(|(_, update)| update.announced.clone()).collect();
         prop_assert_eq!(&read, &routes);
         let mut before = 0;
@@ -449,7 +449,7 @@ proptest! {
     }
 }
 
-fn nlri_length(route: &EvpnRoute) -> usize {
+fn nlri_length(route: &Route) -> usize {
     let mut out = BytesMut::new();
     let hop = PathAttributes::originated(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let context =

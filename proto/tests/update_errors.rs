@@ -14,6 +14,7 @@ const EBGP: DecodeContext = DecodeContext {
     length_max: MESSAGE_LENGTH_MAX,
     families: FamilySet::EVPN,
     session: SessionKind::External,
+    ..DecodeContext::INITIAL
 };
 const IBGP: DecodeContext = DecodeContext { session: SessionKind::Internal, ..EBGP };
 const EBGP_TWO: DecodeContext = DecodeContext { as_width: AsWidth::Two, ..EBGP };
@@ -274,7 +275,7 @@ fn ipv4_routes_of_the_old_fields_cost_nothing_unless_they_were_asked_for() {
             let both = [Family::EVPN, Family::IPV4_UNICAST].into_iter().collect();
             let context = DecodeContext { families: both, ..EBGP };
             assert_eq!(read_message(&octets, &context), reset(10, &[]), "{bad}");
-            let well_formed = message(&good, &with(""), &good);
+            let well_formed = message(&good, &with("40 03 04 c0000201"), &good);
             assert_eq!(read_message(&well_formed, &context).unwrap().action, Action::Accept);
         }
     }

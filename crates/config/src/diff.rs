@@ -163,6 +163,7 @@ fn parts(config: &Config) -> BTreeMap<Subject, Part> {
         state_dir,
         router,
         neighbors,
+        unicast,
         evpn,
         vnis,
         vrfs,
@@ -179,6 +180,7 @@ fn parts(config: &Config) -> BTreeMap<Subject, Part> {
     let state_dir = BTreeMap::from([("state-dir", state_dir)]);
     section("", Part::of(String::new(), "", &state_dir));
     section("router", Part::of("router".into(), "router", router));
+    section("unicast", Part::of("unicast".into(), "unicast", unicast));
     section("evpn", Part::of("evpn".into(), "evpn", evpn));
     section("multipath", Part::of("multipath".into(), "multipath", multipath));
     section("dataplane", Part::of("dataplane".into(), "dataplane", dataplane));

@@ -45,6 +45,7 @@ pub use schema::log::{Log, LogLevel};
 pub use schema::multipath::Multipath;
 pub use schema::neighbor::Neighbor;
 pub use schema::router::Router;
+pub use schema::unicast::Unicast;
 pub use schema::vni::VniConfig;
 pub use schema::vrf::{DEFAULT_VRF, Prefix, Redistribute, Vrf};
 pub use schema::{KeyDoc, schema_keys};
@@ -66,6 +67,8 @@ pub struct Config {
     /// The neighbors.
     #[serde(rename = "neighbor")]
     pub neighbors: Vec<Neighbor>,
+    /// What is announced of the underlay.
+    pub unicast: Unicast,
     /// What is advertised of the bridge.
     pub evpn: Evpn,
     /// What is special about single L2 VNIs.

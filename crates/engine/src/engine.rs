@@ -1,6 +1,7 @@
 //! The engine itself: inputs to the room that they concern, and `run`, which carries what follows
 //! from room to room until nothing is left to do.
 
+use crate::constraints::{self, Wants};
 use crate::energy::Energy;
 use crate::evi::Evi;
 use crate::fabric::Fabric;
@@ -12,20 +13,21 @@ use crate::import::{
 use crate::io::{ClearKind, Event, Input, Now, Output};
 use crate::peer::{Peer, Sender, export_to};
 use crate::restart::{Complete, Restart};
-use crate::rib::Rib;
+use crate::rib::{GroupKey, Rib, Ribs};
 use crate::settings::{EnergySettings, Settings};
 use crate::underlay::{Underlaid, Underlay};
+use crate::unicast::Unicast;
 use crate::vrf::Vrf;
 use evpn_dataplane::facts::{KernelEvent, Link};
 use evpn_dataplane::object::{Change, Command, IfIndex, Mode};
 use evpn_energy::Snapshot;
 use evpn_proto::bgp::session;
-use evpn_proto::types::{MacAddr, RouteKey, Time, Vni};
+use evpn_proto::types::{Family, MacAddr, RouteKey, RtMembership, Time, Vni};
 use evpn_rib::decision::Source;
-use evpn_rib::table::{DestId, PeerInfo, Which};
+use evpn_rib::table::{Dest, DestId, PeerInfo, Which};
 use evpn_rib::{Map, PeerIdx};
 use ipnet::IpNet;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
 /// Destinations that one [`Engine::run`] deals with at most.
@@ -65,8 +67,14 @@ pub enum Progress {
 #[derive(Debug)]
 pub struct Engine {
     pub(crate) settings: Settings,
-    pub(crate) rib: Rib,
+    pub(crate) ribs: Ribs,
     pub(crate) peers: Vec<Peer>,
+    /// Which EVPN routes neighbours want (RFC 4684).
+    pub(crate) wants: Wants,
+    pub(crate) our_wants: BTreeSet<RtMembership>,
+    /// Neighbours that want others than before.
+    pub(crate) rewanted: BTreeSet<PeerIdx>,
+    pub(crate) unicast: Unicast,
     pub(crate) fabric: Fabric,
     pub(crate) links: Vec<Link>,
     pub(crate) connected: Vec<(IfIndex, IpNet)>,
@@ -101,7 +109,11 @@ impl Engine {
         let sequences =
             memory.sequences.into_iter().map(|(vni, s)| (vni, s.into_iter().collect())).collect();
         let mut engine = Self {
-            rib: Rib::default(),
+            ribs: Ribs::default(),
+            wants: Wants::default(),
+            our_wants: BTreeSet::new(),
+            rewanted: BTreeSet::new(),
+            unicast: Unicast::default(),
             peers: Vec::new(),
             fabric: Fabric::default(),
             links: Vec::new(),
@@ -140,7 +152,9 @@ impl Engine {
             address: router_id.into(),
             route_reflector_client: false,
         };
-        self.rib.table.set_peer(PeerIdx::LOCAL, local);
+        for rib in self.ribs.iter_mut() {
+            rib.table.set_peer(PeerIdx::LOCAL, local);
+        }
     }
 
     pub(crate) fn add_peer(&mut self, neighbor: crate::settings::NeighborSettings) {
@@ -151,7 +165,9 @@ impl Engine {
     /// Takes in what happened. [`Engine::run`] is to follow, soon but not at once: inputs may be
     /// taken in batches.
     pub fn handle(&mut self, now: Now, input: Input) {
-        self.rib.table.set_time(now.time);
+        for rib in self.ribs.iter_mut() {
+            rib.table.set_time(now.time);
+        }
         match input {
             Input::Kernel(events) => self.kernel(now, events),
             Input::Accepted { serial, local, remote } => self.accepted(now, serial, local, remote),
@@ -227,10 +243,12 @@ impl Engine {
                     self.links = links;
                     self.refresh_fabric();
                     self.choose_own_addresses(now);
+                    self.refresh_unicast();
                 }
                 KernelEvent::Connected(connected) => {
                     self.connected = connected;
                     self.choose_own_addresses(now);
+                    self.refresh_unicast();
                 }
                 KernelEvent::LocalMac { bridge, port, mac, origin } if mac.is_host() => {
                     self.hosts.macs.insert((bridge, mac), Host { port, origin });
@@ -294,7 +312,7 @@ impl Engine {
     pub(crate) fn originate_prefixes(&mut self, now: Now) {
         let energy = self.energy.as_ref();
         for vrf in self.vrfs.values_mut() {
-            vrf.originate(&mut self.rib, &self.settings, &self.connected, |drain_time| {
+            vrf.originate(&mut self.ribs.evpn, &self.settings, &self.connected, |drain_time| {
                 energy.map(|e| e.advertised(now.time, drain_time))
             });
         }
@@ -302,16 +320,13 @@ impl Engine {
 
     /// Carries on what the inputs began. [`Engine::poll_output`] is to follow.
     pub fn run(&mut self, now: Now) -> Progress {
-        self.rib.table.set_time(now.time);
+        for rib in self.ribs.iter_mut() {
+            rib.table.set_time(now.time);
+        }
         self.timeouts(now);
         let mut budget = RUN_BUDGET;
         loop {
-            let batch = budget.min(self.rib.dirty.len());
-            let ids: Vec<DestId> = self.rib.dirty.drain(..batch).collect();
-            budget -= batch;
-            for id in ids {
-                self.propagate(id);
-            }
+            self.propagate_all(&mut budget);
             let again = budget.min(self.reimports.len());
             budget -= again;
             for id in self.reimports.drain(self.reimports.len() - again..).collect::<Vec<_>>() {
@@ -319,15 +334,16 @@ impl Engine {
             }
             let outputs = &mut self.outputs;
             for evi in self.evis.values_mut().filter(|e| e.macs.is_dirty()) {
-                evi.settle(&mut self.rib, &mut self.changes, &mut self.commands, outputs);
+                evi.settle(&mut self.ribs.evpn, &mut self.changes, &mut self.commands, outputs);
             }
-            if budget == 0 || (self.rib.dirty.is_empty() && self.reimports.is_empty()) {
+            if budget == 0 || (!self.ribs.is_dirty() && self.reimports.is_empty()) {
                 break;
             }
         }
+        self.fill_rewanted();
         self.program_prefixes(now);
-        self.flush();
-        if !self.rib.dirty.is_empty() || !self.reimports.is_empty() {
+        self.flush(now);
+        if self.ribs.is_dirty() || !self.reimports.is_empty() {
             return Progress::More;
         }
         if let Some(complete) = self.restart.advance(now.time) {
@@ -343,33 +359,58 @@ impl Engine {
             peer.session.restart_complete();
         }
         self.program_prefixes(now);
-        self.flush();
+        self.flush(now);
         self.outputs.push_back(Output::Mode(self.restart.mode()));
         self.outputs.push_back(Output::Event(Event::RestartComplete(complete.text())));
     }
 
-    /// A best path changed: VNIs and groups hear of it.
-    fn propagate(&mut self, id: DestId) {
-        if self.rib.table.get(id).is_some_and(|d| matches!(d.key, RouteKey::Imet { .. })) {
-            self.underlay.forget_fixed();
-        }
-        self.import(id);
-        for key in self.rib.groups.keys().copied().collect::<smallvec::SmallVec<[_; 4]>>() {
-            let export = export_to(&self.rib, id, key);
-            if let Some(group) = self.rib.groups.get_mut(&key) {
-                group.updates.change(&mut self.rib.table, id, export);
+    /// Best paths changed: VNIs and groups hear of it, of every family.
+    fn propagate_all(&mut self, budget: &mut usize) {
+        for family in Ribs::FAMILIES {
+            let Some(rib) = self.ribs.get_mut(family) else { continue };
+            let batch = (*budget).min(rib.dirty.len());
+            *budget -= batch;
+            for id in rib.dirty.drain(..batch).collect::<Vec<_>>() {
+                if family == Family::EVPN {
+                    let is_flood = |d: &Dest| matches!(d.key, RouteKey::Imet { .. });
+                    if self.ribs.evpn.table.get(id).is_some_and(is_flood) {
+                        self.underlay.forget_fixed();
+                    }
+                    self.import(id);
+                }
+                if let Some(rib) = self.ribs.get_mut(family) {
+                    tell_groups(rib, &self.wants, id);
+                    rib.table.let_go(id);
+                }
             }
         }
-        self.rib.table.let_go(id);
+    }
+
+    /// Who wants other EVPN routes than before is told those and no longer the rest.
+    fn fill_rewanted(&mut self) {
+        for peer in std::mem::take(&mut self.rewanted) {
+            let up = self.peer(peer).and_then(|p| p.up.as_ref());
+            if let Some(exchange) = up.and_then(|up| up.exchange(Family::EVPN)) {
+                let key = exchange.group;
+                fill_group(&mut self.ribs.evpn, &self.wants, key);
+            }
+        }
+    }
+
+    /// Announces which routes we want.
+    pub(crate) fn announce_wants(&mut self) {
+        let now = constraints::our_wants(self.settings.asn, &self.evis, &self.vrfs);
+        constraints::originate(&mut self.ribs.constraints, &self.our_wants, &now);
+        self.our_wants = now;
     }
 
     fn import(&mut self, id: DestId) {
         if self.evis.is_empty() && self.vrfs.is_empty() && self.imports.is_empty() {
             return;
         }
-        let Some(dest) = self.rib.table.get(id) else { return };
+        let Some(dest) = self.ribs.evpn.table.get(id) else { return };
         let path = importable(dest);
-        let attributes = path.and_then(|p| self.rib.store.get(p.attributes));
+        let attributes = path.and_then(|p| self.ribs.evpn.store.get(p.attributes));
         let mut entered = TargetSet::new();
         if let (Some(path), Some(attributes)) = (path, attributes) {
             let candidate = Candidate { id, dest, path, attributes };
@@ -391,8 +432,8 @@ impl Engine {
                         let Ok(prefix) = candidate.check_l3(vrf.settings.l3vni, ours) else {
                             continue;
                         };
-                        let info = self.rib.table.peer(path.peer);
-                        let key = self.rib.store.decision_key(path.attributes);
+                        let info = self.ribs.evpn.table.peer(path.peer);
+                        let key = self.ribs.evpn.store.decision_key(path.attributes);
                         let (Some(info), Some(key)) = (info, key) else { continue };
                         candidate.enter_l3(vrf, info, key, prefix);
                     }
@@ -428,10 +469,13 @@ impl Engine {
     /// RFC 4724 section 4.1: after a restart routes are chosen when all are known; until then the
     /// kernel's routes and groups, with the flows in them, stay as they are.
     fn program_prefixes(&mut self, now: Now) {
+        self.program_unicast();
         if self.restart.in_progress() {
             return;
         }
-        let moved = self.underlay.refresh(&self.settings, &self.evis, &self.vrfs, &self.connected);
+        let fib = &self.unicast.fib;
+        let (settings, connected) = (&self.settings, &self.connected);
+        let moved = self.underlay.refresh(settings, &self.evis, &self.vrfs, connected, fib);
         for vrf in self.vrfs.values_mut() {
             if moved == Underlaid::Moved {
                 vrf.recheck(&self.underlay);
@@ -456,15 +500,17 @@ impl Engine {
         format!("{up}/{all} neighbors up, energy level {}", level.unwrap_or("not watched"))
     }
 
-    pub(crate) fn sender(&self) -> Sender {
+    pub(crate) fn sender(&self, now: Time) -> Sender {
         Sender {
+            now,
             asn: self.settings.asn,
             cluster_id: self.settings.cluster_id,
+            router_id: self.settings.router_id,
             may_end_of_rib: self.restart.may_end_of_rib(),
         }
     }
 
-    fn flush(&mut self) {
+    fn flush(&mut self, now: Now) {
         // What was taken down to come up again is not told in between.
         if self.reimports.is_empty() {
             if !self.changes.is_empty() {
@@ -472,10 +518,10 @@ impl Engine {
             }
             self.outputs.extend(self.commands.drain(..).map(Output::Command));
         }
-        let sender = self.sender();
+        let sender = self.sender(now.time);
         let mut outputs = Vec::new();
         for peer in &mut self.peers {
-            peer.flush(&mut self.rib, &sender, &mut outputs);
+            peer.flush(&mut self.ribs, &sender, &mut outputs);
         }
         self.outputs.extend(outputs);
     }
@@ -493,10 +539,17 @@ impl Engine {
     pub fn next_deadline(&self, now: Time) -> Option<Time> {
         let sessions = self.peers.iter().filter_map(|p| p.session.next_deadline());
         let stale = self.peers.iter().filter_map(|p| p.stale_until);
+        let wants = self.peers.iter().filter_map(|p| p.up.as_ref()?.awaits_wants());
         let groups = self.vrfs.values().filter_map(|v| v.fib.next_deadline());
         let drain_times = self.vrfs.values().flat_map(|v| v.wanted(&self.connected).into_values());
         let energy = self.energy.as_ref().and_then(|e| e.next_deadline(now, drain_times));
-        sessions.chain(stale).chain(groups).chain(energy).chain(self.restart.next_deadline()).min()
+        sessions
+            .chain(stale)
+            .chain(wants)
+            .chain(groups)
+            .chain(energy)
+            .chain(self.restart.next_deadline())
+            .min()
     }
 
     fn timeouts(&mut self, now: Now) {
@@ -509,7 +562,7 @@ impl Engine {
                 self.session(now, index, session::Input::Timeout);
             }
             if stale {
-                self.drop_paths(index, Which::Stale);
+                self.drop_all_paths(index, Which::Stale);
             }
         }
         for vrf in self.vrfs.values_mut() {
@@ -542,8 +595,32 @@ impl Engine {
                 let Some(place) = self.peers.get(usize::from(peer.0)) else { return };
                 let refresh = place.request_refresh();
                 self.outputs.extend(refresh);
-                self.resend(peer);
+                for family in Ribs::FAMILIES {
+                    self.resend(peer, family);
+                }
             }
+        }
+    }
+}
+
+/// A best path changed: every group hears of it.
+fn tell_groups(rib: &mut Rib, wants: &Wants, id: DestId) {
+    for key in rib.groups.keys().copied().collect::<smallvec::SmallVec<[_; 4]>>() {
+        let export = export_to(rib, wants, id, key);
+        if let Some(group) = rib.groups.get_mut(&key) {
+            group.updates.change(&mut rib.table, id, export);
+        }
+    }
+}
+
+/// A group hears of every route that there is.
+pub(crate) fn fill_group(rib: &mut Rib, wants: &Wants, key: GroupKey) {
+    let all: Vec<DestId> = rib.table.iter().map(|(id, _)| id).collect();
+    for id in all {
+        let export = export_to(rib, wants, id, key);
+        let Some(group) = rib.groups.get_mut(&key) else { return };
+        if group.updates.is_otherwise(id, export) {
+            group.updates.change(&mut rib.table, id, export);
         }
     }
 }

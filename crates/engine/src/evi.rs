@@ -14,7 +14,7 @@ use evpn_dataplane::object::{
 use evpn_proto::bgp::attributes::{
     ENCAP_VXLAN, ExtCommunity, MacMobility, PathAttributes, PmsiTunnel,
 };
-use evpn_proto::types::{EthernetTag, EvpnRoute, Label, MacAddr, Rd, RouteKey, RouteTarget, Vni};
+use evpn_proto::types::{EthernetTag, Label, MacAddr, Rd, Route, RouteKey, RouteTarget, Vni};
 use evpn_rib::mac_vrf::{Action, MacVrf, Sticky};
 use evpn_rib::table::DestId;
 use std::collections::BTreeMap;
@@ -94,7 +94,7 @@ impl Evi {
             label: Label::from(self.vni),
             identifier: identifier.into(),
         });
-        rib.originate(EvpnRoute::bare(self.imet_key()), &Arc::new(attributes));
+        rib.originate(Route::bare(self.imet_key()), &Arc::new(attributes));
     }
 
     fn mac_key(&self, mac: MacAddr, ip: Option<IpAddr>) -> RouteKey {
@@ -107,7 +107,7 @@ impl Evi {
         if mobility != MacMobility::default() {
             attributes.ext_communities.push(ExtCommunity::with_mac_mobility(mobility));
         }
-        let route = EvpnRoute::labelled(key, Label::from(self.vni));
+        let route = Route::labelled(key, Label::from(self.vni));
         rib.originate(route, &Arc::new(attributes));
     }
 

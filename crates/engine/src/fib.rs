@@ -43,7 +43,7 @@ const IDLE_DIVISOR: u32 = 4;
 pub(crate) struct Ids(Map<u32, ()>);
 
 impl Ids {
-    fn take(&mut self, name: &[&[u8]]) -> NexthopId {
+    pub(crate) fn take(&mut self, name: &[&[u8]]) -> NexthopId {
         let span = NexthopId::OURS_LAST - NexthopId::OURS_FIRST + 1;
         let mut offset = fnv1a(name) % span;
         while self.0.insert(offset, ()).is_some() && self.0.len() < span as usize {
@@ -52,7 +52,7 @@ impl Ids {
         NexthopId(NexthopId::OURS_FIRST + offset)
     }
 
-    fn give_back(&mut self, id: NexthopId) {
+    pub(crate) fn give_back(&mut self, id: NexthopId) {
         self.0.remove(&(id.0.wrapping_sub(NexthopId::OURS_FIRST)));
     }
 }
@@ -336,7 +336,8 @@ impl Fib {
     }
 }
 
-const fn metric(prefix: &IpNet) -> u32 {
+/// The priority of our routes.
+pub(crate) const fn metric(prefix: &IpNet) -> u32 {
     match prefix {
         IpNet::V4(_) => METRIC_IPV4,
         IpNet::V6(_) => METRIC_IPV6,

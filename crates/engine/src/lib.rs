@@ -24,6 +24,7 @@
     )
 )]
 
+mod constraints;
 mod energy;
 mod engine;
 mod evi;
@@ -40,6 +41,7 @@ mod rib;
 mod sessions;
 pub mod settings;
 mod underlay;
+mod unicast;
 pub mod view;
 mod vrf;
 

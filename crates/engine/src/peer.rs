@@ -1,7 +1,8 @@
 //! One neighbour: its session, its place in an update group, and what it is owed.
 
+use crate::constraints::Wants;
 use crate::io::{Event, Output};
-use crate::rib::{Audience, Encoded, GroupKey, Own, Rib};
+use crate::rib::{Audience, Encoded, GroupKey, Own, Rib, Ribs, SelfHop};
 use crate::settings::NeighborSettings;
 use bytes::{Bytes, BytesMut};
 use evpn_proto::bgp::attributes::{Community, ExtCommunity, PathAttributes};
@@ -11,15 +12,17 @@ use evpn_proto::bgp::wire::error::EncodeError;
 use evpn_proto::bgp::wire::{
     self, AsWidth, DecodeContext, SessionKind, encode_attributes, encode_end_of_rib,
 };
-use evpn_proto::types::{Asn, EvpnRoute, Time};
+use evpn_proto::types::{Asn, Route, Time};
 use evpn_rib::PeerIdx;
 use evpn_rib::attr_store::{AttrId, LOCAL_PREF_DEFAULT};
 use evpn_rib::decision::Source;
 use evpn_rib::table::{DestId, Path, PeerInfo};
 use evpn_rib::update_group::{Export, Stretch};
+use std::collections::BTreeMap;
 use std::mem::discriminant;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Octets that may be on their way to a neighbour's socket; beyond it waits in the tables.
 pub(crate) const SEND_WINDOW_OCTETS: usize = 256 * 1024;
@@ -27,6 +30,8 @@ pub(crate) const SEND_WINDOW_OCTETS: usize = 256 * 1024;
 const BATCH_MAX: usize = 4096;
 /// Stretches that are kept for those who come behind.
 const CACHE_MAX: usize = 8;
+/// How long what a neighbour wants is waited for (RFC 4684 section 6).
+const WANTS_WAIT: Duration = Duration::from_secs(60);
 /// A ROUTE-REFRESH that asks for the routes (RFC 2918).
 const REFRESH_REQUEST: u8 = 0;
 
@@ -65,14 +70,46 @@ pub(crate) struct Peer {
 pub(crate) struct Up {
     pub(crate) connection: ConnectionId,
     pub(crate) negotiated: Arc<Negotiated>,
-    /// None if the family is not in common, or was given up after an error.
-    pub(crate) group: Option<GroupKey>,
+    /// Families in common that were not given up after an error.
+    pub(crate) families: BTreeMap<Family, Exchange>,
     /// Octets sent that the socket has not taken.
     pub(crate) in_flight: usize,
     /// UPDATEs sent of which the session has not been told.
     pub(crate) updates_unreported: u64,
+    /// Until then what the neighbour wants is waited for, before it is told that it has everything.
+    pub(crate) wants_until: Time,
+}
+
+/// What is exchanged of one family.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) group: GroupKey,
     pub(crate) end_of_rib_sent: bool,
     pub(crate) end_of_rib_received: bool,
+}
+
+impl Up {
+    /// What is exchanged of a family.
+    pub(crate) fn exchange(&self, family: Family) -> Option<&Exchange> {
+        self.families.get(&family)
+    }
+
+    /// Whether the neighbour has told everything, of every family.
+    pub(crate) fn has_told_all(&self) -> bool {
+        self.families.values().all(|exchange| exchange.end_of_rib_received)
+    }
+
+    /// Whether its memberships are known, so that what it wants of EVPN is (RFC 4684 section 6).
+    fn wants_are_known(&self, now: Time) -> bool {
+        self.awaits_wants().is_none_or(|until| until <= now)
+    }
+
+    /// Until when its memberships are waited for.
+    pub(crate) fn awaits_wants(&self) -> Option<Time> {
+        let exchange = self.exchange(Family::RT_CONSTRAINT)?;
+        let evpn = self.exchange(Family::EVPN).is_some_and(|evpn| !evpn.end_of_rib_sent);
+        (evpn && !exchange.end_of_rib_received).then_some(self.wants_until)
+    }
 }
 
 impl Peer {
@@ -105,36 +142,61 @@ impl Peer {
         self.up.as_ref().filter(|up| up.connection == connection)
     }
 
-    /// The session has come up.
-    pub(crate) fn established(&mut self, connection: ConnectionId) -> Option<&Up> {
+    /// The session has come up. `self_hops` says where it is to find us, by family.
+    pub(crate) fn established(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        self_hop: impl Fn(Family) -> Option<SelfHop>,
+    ) -> Option<&Up> {
         let negotiated = Arc::clone(self.session.negotiated()?);
         let audience = match negotiated.kind {
             PeerKind::External => Audience::External,
             PeerKind::Internal if self.settings.route_reflector_client => Audience::Client,
             PeerKind::Internal => Audience::Internal,
         };
-        let group = negotiated.families.contains(&Family::EVPN).then(|| GroupKey {
-            audience,
-            four_octet_as: negotiated.four_octet_as,
-            length_max: negotiated.send_length_max.into(),
-        });
+        let constrained = negotiated.families.contains(&Family::RT_CONSTRAINT);
+        let is_alone =
+            |family| family == Family::RT_CONSTRAINT || (family == Family::EVPN && constrained);
+        let exchange = |family: Family| Exchange {
+            group: GroupKey {
+                audience,
+                four_octet_as: negotiated.four_octet_as,
+                length_max: negotiated.send_length_max.into(),
+                self_hop: self_hop(family),
+                alone: is_alone(family).then_some(self.index),
+            },
+            end_of_rib_sent: false,
+            end_of_rib_received: false,
+        };
+        let spoken = negotiated.families.iter().filter(|family| Ribs::FAMILIES.contains(family));
+        let families = spoken.map(|family| (*family, exchange(*family))).collect();
         self.up = Some(Up {
             connection,
             negotiated,
-            group,
+            families,
             in_flight: 0,
             updates_unreported: 0,
-            end_of_rib_sent: false,
-            end_of_rib_received: false,
+            wants_until: now + WANTS_WAIT,
         });
         self.up.as_ref()
     }
 
-    /// Sends what there is to send, as far as the window allows. Tells whether anything was sent.
-    pub(crate) fn flush(&mut self, rib: &mut Rib, sender: &Sender, outputs: &mut Vec<Output>) {
-        let peer = self.index;
+    /// Sends what there is to send, as far as the window allows.
+    pub(crate) fn flush(&mut self, ribs: &mut Ribs, sender: &Sender, outputs: &mut Vec<Output>) {
+        for family in Ribs::FAMILIES {
+            if let Some(rib) = ribs.get_mut(family) {
+                self.flush_family(rib, sender, outputs);
+            }
+        }
+    }
+
+    fn flush_family(&mut self, rib: &mut Rib, sender: &Sender, outputs: &mut Vec<Output>) {
+        let (peer, family) = (self.index, rib.family);
         let Some(up) = self.up.as_mut() else { return };
-        let Some(key) = up.group else { return };
+        let wants_are_known = family != Family::EVPN || up.wants_are_known(sender.now);
+        let Some(exchange) = up.families.get_mut(&family) else { return };
+        let key = exchange.group;
         while up.in_flight < SEND_WINDOW_OCTETS {
             let Some((encoded, untold)) = next_octets(rib, key, peer, sender) else { break };
             if let Some(text) = untold {
@@ -157,38 +219,53 @@ impl Peer {
             up.updates_unreported += encoded.messages - messages;
         }
         let initial_done = rib.groups.get(&key).is_some_and(|g| g.updates.is_initial_done(peer));
-        if initial_done && !up.end_of_rib_sent && sender.may_end_of_rib {
-            up.end_of_rib_sent = true;
-            let octets = encode_end_of_rib(Family::EVPN);
+        let may_end = sender.may_end_of_rib && wants_are_known;
+        if initial_done && !exchange.end_of_rib_sent && may_end {
+            exchange.end_of_rib_sent = true;
+            let octets = encode_end_of_rib(family);
             up.in_flight += octets.len();
             up.updates_unreported += 1;
             outputs.push(Output::Send { peer, connection: up.connection, octets });
         }
     }
 
-    /// Asks the neighbour to send its routes again.
-    pub(crate) fn request_refresh(&self) -> Option<Output> {
-        let up = self.up.as_ref().filter(|up| up.negotiated.route_refresh)?;
-        let refresh = RouteRefresh { family: Family::EVPN, subtype: REFRESH_REQUEST };
-        let octets = wire::encode_route_refresh(&refresh);
-        Some(Output::Send { peer: self.index, connection: up.connection, octets })
+    /// Asks the neighbour to send its routes again, of every family.
+    pub(crate) fn request_refresh(&self) -> Vec<Output> {
+        let Some(up) = self.up.as_ref().filter(|up| up.negotiated.route_refresh) else {
+            return Vec::new();
+        };
+        let request = |family: &Family| {
+            let refresh = RouteRefresh { family: *family, subtype: REFRESH_REQUEST };
+            let octets = wire::encode_route_refresh(&refresh);
+            Output::Send { peer: self.index, connection: up.connection, octets }
+        };
+        up.families.keys().map(request).collect()
     }
 }
 
 /// What every neighbour is sent alike.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sender {
+    pub(crate) now: Time,
     pub(crate) asn: Asn,
     /// What marks the routes that we reflect.
     pub(crate) cluster_id: Ipv4Addr,
+    pub(crate) router_id: Ipv4Addr,
     /// Whether we have told all that a restart took from us (RFC 4724 section 4.1).
     pub(crate) may_end_of_rib: bool,
 }
 
 /// What a change of best path means to a group.
-pub(crate) fn export_to(rib: &Rib, id: DestId, key: GroupKey) -> Export {
-    let Some(best) = rib.table.get(id).and_then(|d| d.best()) else { return Export::Withdraw };
+pub(crate) fn export_to(rib: &Rib, wants: &Wants, id: DestId, key: GroupKey) -> Export {
+    let Some(best) = rib.told_path(id, key) else { return Export::Withdraw };
     let Some(attributes) = rib.store.get(best.attributes) else { return Export::Withdraw };
+    let is_wanted = |peer| rib.family != Family::EVPN || wants.takes(peer, attributes);
+    if !key.alone.is_none_or(is_wanted) {
+        return Export::Withdraw;
+    }
+    if becomes_ours(rib.family, attributes, key) && key.self_hop.is_none() {
+        return Export::Withdraw;
+    }
     let well_known = |c| attributes.has_community(c);
     let external = key.audience == Audience::External;
     if well_known(Community::NO_ADVERTISE) || (external && no_export(attributes)) {
@@ -215,20 +292,42 @@ fn no_export(attributes: &PathAttributes) -> bool {
         || attributes.has_community(Community::NO_EXPORT_SUBCONFED)
 }
 
+/// Whether the next hop that leaves toward a group is ours: where the speaker is the next hop, that
+/// of our own routes and of those that cross to another AS (RFC 4271 section 5.1.3). An EVPN route
+/// keeps its VTEP.
+fn becomes_ours(family: Family, attributes: &PathAttributes, key: GroupKey) -> bool {
+    match family {
+        Family::EVPN => false,
+        Family::RT_CONSTRAINT => true,
+        _ => key.audience == Audience::External || attributes.next_hop.is_unspecified(),
+    }
+}
+
 /// The attributes as they leave toward a group. `originator` is the router id of the internal
 /// neighbour whose route is reflected.
 pub(crate) fn outgoing(
     attributes: &PathAttributes,
+    family: Family,
     key: GroupKey,
     sender: &Sender,
     originator: Option<Ipv4Addr>,
 ) -> PathAttributes {
     let mut out = attributes.clone();
+    // RFC 2545 section 3: it means something on the link that it came by only.
+    out.link_local = None;
+    if let Some(hop) = key.self_hop.filter(|_| becomes_ours(family, attributes, key)) {
+        (out.next_hop, out.link_local) = (hop.address, hop.link_local);
+    }
     if key.audience != Audience::External {
         // RFC 4271 section 5.1.5: always present toward internal neighbours.
         out.local_pref = Some(attributes.local_pref.unwrap_or(LOCAL_PREF_DEFAULT));
         if let Some(router_id) = originator {
-            // RFC 4456 section 8: who brought it into the AS, once, and by whom it came.
+            // RFC 4456 section 8: who brought it into the AS, once, and by whom it came. RFC 4684
+            // section 3.2: a membership is the reflector's own, lest its origin ignore it and with
+            // it what others want.
+            if family == Family::RT_CONSTRAINT {
+                out.originator_id = Some(sender.router_id);
+            }
             out.originator_id.get_or_insert(router_id);
             out.cluster_list.insert(0, sender.cluster_id);
         }
@@ -343,7 +442,7 @@ impl Told {
 }
 
 fn told(rib: &Rib, id: DestId, key: GroupKey) -> Option<Told> {
-    let best = rib.table.get(id)?.best()?;
+    let best = rib.told_path(id, key)?;
     let originator = reflected(rib, best, key).map(|info| info.router_id);
     Some(Told { attributes: best.attributes, originator, id })
 }
@@ -354,7 +453,7 @@ fn routes(count: usize) -> String {
 
 /// Withdraws, where need be one at a time: a key that cannot be written was never told either.
 fn put_withdrawals(rib: &Rib, ids: &[DestId], key: GroupKey, out: &mut BytesMut) {
-    let keys = ids.iter().filter_map(|id| Some(&rib.table.get(*id)?.key));
+    let keys = ids.iter().filter_map(|id| Some((&rib.table.get(*id)?.key, None)));
     if wire::withdraw(keys.clone(), key.length_max, out).is_err() {
         for one in keys {
             let _never_told = wire::withdraw(std::iter::once(one), key.length_max, out);
@@ -373,26 +472,25 @@ fn put_announcements(
 ) -> Vec<(DestId, EncodeError)> {
     let Some(first) = set.first() else { return Vec::new() };
     let Some(attributes) = rib.store.get(first.attributes) else { return Vec::new() };
-    let outgoing = outgoing(attributes, key, sender, first.originator);
-    let octets = match encode_attributes(&outgoing, key.as_width()) {
+    let outgoing = outgoing(attributes, rib.family, key, sender, first.originator);
+    let octets = match encode_attributes(&outgoing, rib.family, key.as_width()) {
         Ok(octets) => octets,
         Err(error) => return set.iter().map(|told| (told.id, error)).collect(),
     };
-    let routes: Vec<(DestId, EvpnRoute)> = set
+    let routes: Vec<(DestId, Route)> = set
         .iter()
         .filter_map(|told| {
             let dest = rib.table.get(told.id)?;
-            Some((told.id, rib.table.route(dest, dest.best()?)))
+            Some((told.id, rib.table.route(dest, rib.told_path(told.id, key)?)))
         })
         .collect();
-    let next_hop = outgoing.next_hop;
-    let all = routes.iter().map(|(_, route)| route);
-    if wire::announce(&octets, next_hop, all, key.length_max, out).is_ok() {
+    let shared = wire::Shared::new(&octets, &outgoing, rib.family);
+    let all = routes.iter().map(|(_, route)| (route, None));
+    if wire::announce(&shared, all, key.length_max, out).is_ok() {
         return Vec::new();
     }
-    let mut one = |route| {
-        wire::announce(&octets, next_hop, std::iter::once(route), key.length_max, out).err()
-    };
+    let mut one =
+        |route| wire::announce(&shared, std::iter::once((route, None)), key.length_max, out).err();
     routes.iter().filter_map(|(id, route)| Some((*id, one(route)?))).collect()
 }
 
@@ -425,6 +523,8 @@ pub(crate) fn decode_context(negotiated: &Negotiated) -> DecodeContext {
         as_width: if negotiated.four_octet_as { AsWidth::Four } else { AsWidth::Two },
         length_max: negotiated.receive_length_max.into(),
         families: negotiated.families.iter().copied().collect(),
+        extended_next_hop: negotiated.extended_next_hop,
+        add_path: negotiated.add_path_received,
         session: match negotiated.kind {
             PeerKind::Internal => SessionKind::Internal,
             PeerKind::External => SessionKind::External,

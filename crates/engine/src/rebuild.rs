@@ -8,7 +8,7 @@ use crate::engine::{Engine, announced};
 use crate::evi::Evi;
 use crate::fabric::{self, Fabric, fabric};
 use crate::import::ImportIndex;
-use crate::io::{Event, Now, Output};
+use crate::io::{Event, Output};
 use crate::settings::Settings;
 use crate::vrf::Vrf;
 use evpn_proto::types::{Rd, Vni};
@@ -96,7 +96,7 @@ impl Engine {
         if let Some(mut evi) = self.evis.remove(&vni) {
             self.underlay.forget_fixed();
             self.sequences.entry(vni).or_default().extend(evi.macs.sequences());
-            evi.tear_down(&mut self.rib, &mut self.changes);
+            evi.tear_down(&mut self.ribs.evpn, &mut self.changes);
         }
         let Some(devices) = devices else { return true };
         let exception = self.settings.vnis.get(&vni).and_then(|v| v.rd);
@@ -104,7 +104,7 @@ impl Engine {
         let sequences = self.sequences.get(&vni).cloned().unwrap_or_default();
         let bridge = devices.bridge;
         let mut evi = Evi::new(&self.settings, vni, devices, rd, sequences);
-        evi.originate_imet(&mut self.rib);
+        evi.originate_imet(&mut self.ribs.evpn);
         for (mac, origin) in self.hosts.macs_of(bridge) {
             evi.local_mac(mac, origin);
         }
@@ -119,7 +119,7 @@ impl Engine {
 
     fn replace_vrf(&mut self, place: usize, devices: Option<fabric::Devices>) {
         if let Some(mut vrf) = self.vrfs.remove(&place) {
-            vrf.tear_down(&mut self.rib, &mut self.ids, &mut self.changes);
+            vrf.tear_down(&mut self.ribs.evpn, &mut self.ids, &mut self.changes);
         }
         let Some(settings) = self.settings.vrfs.get(place) else { return };
         if let Some(devices) = devices {
@@ -155,6 +155,7 @@ impl Engine {
     /// longer belongs when its turn comes, and not before: what stays is not touched.
     pub(crate) fn reimport(&mut self) {
         self.index = ImportIndex::new(&self.evis, &self.vrfs);
-        self.reimports = self.rib.table.iter().map(|(id, _)| id).collect();
+        self.reimports = self.ribs.evpn.table.iter().map(|(id, _)| id).collect();
+        self.announce_wants();
     }
 }

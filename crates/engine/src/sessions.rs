@@ -1,19 +1,20 @@
 //! The engine's side of its sessions: who dials us, what UPDATEs do to the tables, and what becomes
 //! of routes when a session ends.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, fill_group};
 use crate::io::{Event, Now, Output};
 use crate::peer::{Peer, translate};
+use crate::rib::{GroupKey, Ribs};
 use crate::settings::Settings;
 use evpn_dataplane::facts::Link;
 use evpn_proto::bgp::attributes::{Community, PathAttributes};
-use evpn_proto::bgp::message::{Family, Message, RouteRefresh, Update};
+use evpn_proto::bgp::message::{Classic, Message, RouteRefresh, Update};
 use evpn_proto::bgp::session::{
     self, Change, ConnectionId, Detector, MessageCounts, PeerKind, ReceivedMessage, Routes,
     StopReason,
 };
 use evpn_proto::bgp::wire::error::Action;
-use evpn_proto::types::{RouteKey, Time, can_be_vtep};
+use evpn_proto::types::{Family, Route, RouteKey, Time, can_be_vtep};
 use evpn_rib::PeerIdx;
 use evpn_rib::decision::Source;
 use evpn_rib::table::{PeerInfo, Reject, Which};
@@ -90,11 +91,15 @@ impl Engine {
     }
 
     fn established(&mut self, now: Now, index: PeerIdx, connection: ConnectionId) {
+        let self_hops = self.self_hops(index);
         let Some(peer) = self.peer_mut(index) else { return };
         peer.told = None;
         let address = peer.address();
-        let Some(up) = peer.established(connection) else { return };
-        let (group, negotiated) = (up.group, Arc::clone(&up.negotiated));
+        let hop = |family: Family| self_hops.get(&family).copied();
+        let Some(up) = peer.established(now.time, connection, hop) else { return };
+        let negotiated = Arc::clone(&up.negotiated);
+        let families: Vec<(Family, GroupKey)> =
+            up.families.iter().map(|(family, exchange)| (*family, exchange.group)).collect();
         let source = match negotiated.kind {
             PeerKind::Internal => Source::Internal,
             PeerKind::External => Source::External,
@@ -102,28 +107,26 @@ impl Engine {
         let router_id = negotiated.received.router_id;
         let route_reflector_client = self.peer(index).is_some_and(Peer::is_client);
         let info = PeerInfo { source, router_id, address, route_reflector_client };
-        self.rib.table.set_peer(index, info);
-        if !negotiated.retains(Family::EVPN) {
-            // RFC 4724 section 4.2: forwarding was not preserved, so what was kept is void.
-            self.drop_paths(index, Which::Stale);
+        for rib in self.ribs.iter_mut() {
+            rib.table.set_peer(index, info);
+        }
+        for family in Ribs::FAMILIES {
+            if !negotiated.retains(family) {
+                // RFC 4724 section 4.2: forwarding was not preserved, so what was kept is void.
+                self.drop_paths(index, family, Which::Stale);
+            }
         }
         let stale_time = self.settings.stale_time;
         if let Some(peer) = self.peer_mut(index).filter(|p| p.stale_until.is_some()) {
             // It is back: from now on its End-of-RIB is waited for, not its return.
             peer.stale_until = Some(now.time + stale_time);
         }
-        match group {
-            Some(key) => {
-                let fresh = !self.rib.groups.contains_key(&key);
-                let members = self.rib.groups.entry(key).or_default();
-                members.cache.clear();
-                members.updates.join(index);
-                if fresh {
-                    self.fill(key);
-                }
-            }
+        for (family, key) in &families {
+            self.join_group(index, *family, *key);
+        }
+        if families.is_empty() {
             // Nothing will be told, so nothing is waited for.
-            None => self.told(index),
+            self.told(index);
         }
         if negotiated.graceful_restart.is_none() {
             self.will_not_tell(now, index);
@@ -135,25 +138,28 @@ impl Engine {
         }
     }
 
-    /// A new group is told of every route that there is.
-    fn fill(&mut self, key: crate::rib::GroupKey) {
-        let all: Vec<_> = self.rib.table.iter().map(|(id, _)| id).collect();
-        for id in all {
-            let export = crate::peer::export_to(&self.rib, id, key);
-            if let Some(group) = self.rib.groups.get_mut(&key) {
-                group.updates.change(&mut self.rib.table, id, export);
+    fn join_group(&mut self, index: PeerIdx, family: Family, key: GroupKey) {
+        let Some(rib) = self.ribs.get_mut(family) else { return };
+        let fresh = !rib.groups.contains_key(&key);
+        let group = rib.groups.entry(key).or_default();
+        group.cache.clear();
+        group.updates.join(index);
+        if fresh {
+            // A new group is told of every route that there is.
+            fill_group(rib, &self.wants, key);
+            // The neighbour that made the group joins after its routes, to be told End-of-RIB after
+            // them.
+            if let Some(group) = rib.groups.get_mut(&key) {
+                group.updates.rejoin_all();
             }
-        }
-        // The neighbour that made the group joins after its routes, to be told End-of-RIB after them.
-        if let Some(group) = self.rib.groups.get_mut(&key) {
-            group.updates.rejoin_all();
         }
     }
 
-    /// The neighbour is told everything again.
-    pub(crate) fn resend(&mut self, index: PeerIdx) {
-        let Some(key) = self.peer(index).and_then(|p| p.up.as_ref()?.group) else { return };
-        if let Some(group) = self.rib.groups.get_mut(&key) {
+    /// The neighbour is told everything of a family again.
+    pub(crate) fn resend(&mut self, index: PeerIdx, family: Family) {
+        let up = self.peer(index).and_then(|p| p.up.as_ref());
+        let Some(key) = up.and_then(|up| Some(up.exchange(family)?.group)) else { return };
+        if let Some(group) = self.ribs.get_mut(family).and_then(|rib| rib.groups.get_mut(&key)) {
             group.cache.clear();
             group.updates.retell(index);
         }
@@ -161,40 +167,64 @@ impl Engine {
 
     fn down(&mut self, now: Now, index: PeerIdx, routes: Routes) {
         let Some(peer) = self.peer_mut(index) else { return };
-        let group = peer.up.take().and_then(|up| up.group);
-        if let Some(key) = group {
-            self.leave_group(key, index);
+        let families = peer.up.take().map(|up| up.families).unwrap_or_default();
+        for (family, exchange) in families {
+            self.leave_group(family, exchange.group, index);
         }
-        match routes {
-            Routes::Keep { families, restart_time } if families.contains(&Family::EVPN) => {
-                // RFC 4724 section 4.2: what was stale already is not kept twice.
-                self.drop_paths(index, Which::Stale);
-                self.rib.table.mark_stale(index);
-                if let Some(peer) = self.peer_mut(index) {
-                    peer.stale_until = Some(now.time + restart_time);
-                }
+        let (kept, restart_time) = match routes {
+            Routes::Keep { families, restart_time } => (families, Some(restart_time)),
+            Routes::Drop => (Vec::new(), None),
+        };
+        let mut keeps = false;
+        for family in Ribs::FAMILIES {
+            if !kept.contains(&family) {
+                self.drop_paths(index, family, Which::All);
+                continue;
             }
-            Routes::Keep { .. } | Routes::Drop => self.drop_paths(index, Which::All),
+            // RFC 4724 section 4.2: what was stale already is not kept twice.
+            self.drop_paths(index, family, Which::Stale);
+            if let Some(rib) = self.ribs.get_mut(family) {
+                rib.table.mark_stale(index);
+            }
+            keeps = true;
+        }
+        if let Some(peer) = self.peer_mut(index) {
+            peer.stale_until = restart_time.filter(|_| keeps).map(|time| now.time + time);
         }
     }
 
-    fn leave_group(&mut self, key: crate::rib::GroupKey, index: PeerIdx) {
-        let Some(group) = self.rib.groups.get_mut(&key) else { return };
+    fn leave_group(&mut self, family: Family, key: GroupKey, index: PeerIdx) {
+        let Some(rib) = self.ribs.get_mut(family) else { return };
+        let Some(group) = rib.groups.get_mut(&key) else { return };
         group.cache.clear();
-        group.updates.leave(&mut self.rib.table, index);
+        group.updates.leave(&mut rib.table, index);
         if group.updates.is_idle() {
-            group.updates.clear(&mut self.rib.table);
-            self.rib.groups.remove(&key);
+            group.updates.clear(&mut rib.table);
+            rib.groups.remove(&key);
         }
     }
 
-    /// Removes a neighbour's paths; with [`Which::Stale`] those that its restart did not confirm.
-    pub(crate) fn drop_paths(&mut self, index: PeerIdx, which: Which) {
+    /// Removes a neighbour's paths of every family.
+    pub(crate) fn drop_all_paths(&mut self, index: PeerIdx, which: Which) {
+        for family in Ribs::FAMILIES {
+            self.drop_paths(index, family, which);
+        }
         if let Some(peer) = self.peer_mut(index) {
             peer.stale_until = None;
         }
-        for id in self.rib.table.of_peer(index, which) {
-            self.rib.remove(index, id);
+    }
+
+    /// Removes a neighbour's paths of a family; with [`Which::Stale`] those that its restart did not
+    /// confirm.
+    pub(crate) fn drop_paths(&mut self, index: PeerIdx, family: Family, which: Which) {
+        let Some(rib) = self.ribs.get_mut(family) else { return };
+        for id in rib.table.of_peer(index, which) {
+            if let Some(RouteKey::RtMembership(gone)) = rib.table.get(id).map(|dest| &dest.key)
+                && self.wants.remove(index, gone)
+            {
+                self.rewanted.insert(index);
+            }
+            rib.remove(index, id);
         }
     }
 
@@ -218,52 +248,107 @@ impl Engine {
 
     fn refresh(&mut self, index: PeerIdx, refresh: RouteRefresh) {
         // RFC 7313: begin and end of the neighbour's own refresh ask nothing of us.
-        if refresh.family == Family::EVPN && refresh.subtype == 0 {
-            self.resend(index);
+        if refresh.subtype == 0 {
+            self.resend(index, refresh.family);
         }
     }
 
     fn update(&mut self, now: Now, index: PeerIdx, update: Update) {
-        let Some(peer) = self.peer_mut(index) else { return };
-        let Some(up) = peer.up.as_mut().filter(|up| up.group.is_some()) else { return };
         if update.action != Action::Accept {
             self.fault(index, &update);
             if update.action == Action::DisableAfiSafi {
-                self.disable(index);
+                self.disable(index, update.disabled.unwrap_or(Family::EVPN));
                 return;
             }
-        } else if update.end_of_rib == Some(Family::EVPN) {
-            up.end_of_rib_received = true;
-            self.drop_paths(index, Which::Stale);
-            self.told(index);
+        } else if let Some(family) = update.end_of_rib {
+            self.end_of_rib(index, family);
             return;
         }
         for key in &update.withdrawn {
-            self.rib.withdraw(index, key);
+            if self.exchanges(index, key.family()) {
+                self.withdraw(index, key);
+            }
         }
-        let Some(attributes) = update.attributes.filter(|_| !update.announced.is_empty()) else {
-            return;
-        };
-        let external = self
-            .peer(index)
-            .and_then(|p| p.up.as_ref())
-            .is_some_and(|up| up.negotiated.kind == PeerKind::External);
+        if let Some(attributes) = update.attributes {
+            self.announce(now, index, attributes, update.announced);
+        }
+        if let Some(Classic { attributes, announced }) = update.classic {
+            self.announce(now, index, attributes, announced);
+        }
+    }
+
+    /// RFC 4724 section 2: the neighbour has told everything of a family.
+    fn end_of_rib(&mut self, index: PeerIdx, family: Family) {
+        let Some(up) = self.peer_mut(index).and_then(|peer| peer.up.as_mut()) else { return };
+        let Some(exchange) = up.families.get_mut(&family) else { return };
+        exchange.end_of_rib_received = true;
+        let has_told_all = up.has_told_all();
+        self.drop_paths(index, family, Which::Stale);
+        if has_told_all {
+            if let Some(peer) = self.peer_mut(index) {
+                peer.stale_until = None;
+            }
+            self.told(index);
+        }
+    }
+
+    /// Whether UPDATEs of a family count.
+    fn exchanges(&self, index: PeerIdx, family: Family) -> bool {
+        let up = self.peer(index).and_then(|peer| peer.up.as_ref());
+        up.is_some_and(|up| up.exchange(family).is_some())
+    }
+
+    fn withdraw(&mut self, index: PeerIdx, key: &RouteKey) {
+        let Some(rib) = self.ribs.get_mut(key.family()) else { return };
+        rib.withdraw(index, key);
+        if let RouteKey::RtMembership(gone) = key
+            && self.wants.remove(index, gone)
+        {
+            self.rewanted.insert(index);
+        }
+    }
+
+    /// Routes of one family, of one set of attributes.
+    fn announce(
+        &mut self,
+        now: Now,
+        index: PeerIdx,
+        attributes: Arc<PathAttributes>,
+        routes: Vec<Route>,
+    ) {
+        let Some(family) = routes.first().map(|route| route.key.family()) else { return };
+        let Some(peer) = self.peer(index).filter(|_| self.exchanges(index, family)) else { return };
+        let external = peer.up.as_ref().is_some_and(|up| up.negotiated.kind == PeerKind::External);
         let attributes = imported(attributes, external);
-        let reject = reject(&self.settings, &self.links, &attributes);
+        let unreachable = || {
+            (family.is_unicast() && self.way(index, &attributes).is_none())
+                .then_some(Reject::Unreachable)
+        };
+        let reject = reject(&self.settings, &self.links, &attributes).or_else(unreachable);
+        let Some(rib) = self.ribs.get_mut(family) else { return };
         // One use of the set for each route, looked up once.
-        let Some(set) = self.rib.store.intern(&attributes) else { return };
-        for route in update.announced {
+        let Some(set) = rib.store.intern(&attributes) else { return };
+        for route in routes {
             let reject = reject.or_else(|| no_host(&route.key));
-            self.rib.announce(index, route, set, reject);
+            if let RouteKey::RtMembership(membership) = route.key {
+                let changed = match reject {
+                    None => self.wants.add(index, membership),
+                    Some(_) => self.wants.remove(index, &membership),
+                };
+                if changed {
+                    self.rewanted.insert(index);
+                }
+            }
+            rib.announce(index, route, set, reject);
         }
-        self.rib.store.release(set);
-        self.check_limit(now, index);
+        rib.store.release(set);
+        self.check_limit(now, index, family);
     }
 
     /// RFC 4486 section 4: a neighbour that announces more than it may is stopped, before what it
     /// announces takes the room of others.
-    fn check_limit(&mut self, now: Now, index: PeerIdx) {
-        let held = self.rib.table.counts(index).held;
+    fn check_limit(&mut self, now: Now, index: PeerIdx, family: Family) {
+        let held = self.ribs.get(family).map_or(0, |rib| rib.table.counts(index).held);
         let Some(peer) = self.peer_mut(index) else { return };
         let limit = peer.settings.max_prefix.and_then(|max| usize::try_from(max).ok());
         if limit.is_some_and(|max| held > max) && !peer.is_over_limit {
@@ -305,13 +390,18 @@ impl Engine {
     }
 
     /// RFC 7606 section 2, "AFI/SAFI disable": the family's routes go, and no more are heard.
-    fn disable(&mut self, index: PeerIdx) {
-        let group = self.peer_mut(index).and_then(|p| p.up.as_mut()?.group.take());
-        if let Some(key) = group {
-            self.leave_group(key, index);
+    fn disable(&mut self, index: PeerIdx, family: Family) {
+        let up = self.peer_mut(index).and_then(|p| p.up.as_mut());
+        let Some(up) = up else { return };
+        let exchange = up.families.remove(&family);
+        let has_told_all = up.has_told_all();
+        if let Some(exchange) = exchange {
+            self.leave_group(family, exchange.group, index);
         }
-        self.drop_paths(index, Which::All);
-        self.told(index);
+        self.drop_paths(index, family, Which::All);
+        if has_told_all {
+            self.told(index);
+        }
     }
 
     pub(crate) fn written(
@@ -392,6 +482,7 @@ impl Engine {
         self.underlay.forget_fixed();
         self.tell_who_we_are();
         self.rebuild_fabric(&before);
+        self.refresh_unicast();
         self.reconfigure_energy(now, energy);
     }
 

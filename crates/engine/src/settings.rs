@@ -29,6 +29,8 @@ pub struct Settings {
     pub vnis: BTreeMap<Vni, VniSettings>,
     /// How automatic route targets are exported.
     pub route_target_form: RouteTargetForm,
+    /// What is announced of IPv4 and IPv6 unicast.
+    pub unicast: UnicastSettings,
     /// L3VNIs.
     pub vrfs: Vec<VrfSettings>,
     /// How prefixes with several ways are programmed.
@@ -40,6 +42,15 @@ pub struct Settings {
     pub stale_time: Duration,
     /// The site's energy; none where it is not our concern.
     pub energy: Option<EnergySettings>,
+}
+
+/// What is announced to neighbours of the unicast families.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct UnicastSettings {
+    /// These, always.
+    pub prefixes: Vec<IpNet>,
+    /// Prefixes of connected links, and addresses of the loopback.
+    pub redistribute_connected: bool,
 }
 
 /// A neighbour.

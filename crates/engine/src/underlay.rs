@@ -5,6 +5,7 @@
 
 use crate::evi::Evi;
 use crate::settings::Settings;
+use crate::unicast;
 use crate::vrf::Vrf;
 use evpn_dataplane::object::IfIndex;
 use evpn_proto::types::Vni;
@@ -25,6 +26,9 @@ pub(crate) struct Underlay {
     /// These, and every next hop of a received prefix.
     addresses: BTreeSet<IpAddr>,
     connected: Vec<(IfIndex, IpNet)>,
+    /// What it reaches by its own unicast routes.
+    unicast: BTreeSet<IpNet>,
+    is_unicast_known: bool,
 }
 
 /// Whether what was decided before is to be looked at again.
@@ -40,6 +44,11 @@ impl Underlay {
         self.is_fixed_known = false;
     }
 
+    /// Unicast routes have come or gone.
+    pub(crate) fn forget_unicast(&mut self) {
+        self.is_unicast_known = false;
+    }
+
     /// Takes in what is known now.
     pub(crate) fn refresh(
         &mut self,
@@ -47,9 +56,11 @@ impl Underlay {
         evis: &BTreeMap<Vni, Evi>,
         vrfs: &BTreeMap<usize, Vrf>,
         connected: &[(IfIndex, IpNet)],
+        unicast: &unicast::Fib,
     ) -> Underlaid {
         let concerns = |vrf: &Vrf| vrf.settings.table == UNDERLAY_TABLE;
         let unsettled = !self.is_fixed_known
+            || !self.is_unicast_known
             || self.connected != connected
             || vrfs.values().any(|vrf| vrf.table.is_dirty());
         if !unsettled || !vrfs.values().any(concerns) {
@@ -63,21 +74,27 @@ impl Underlay {
         }
         let next_hops = vrfs.values().flat_map(|vrf| vrf.table.vteps());
         let addresses = self.fixed.iter().copied().chain(next_hops).collect();
-        if self.addresses == addresses && self.connected == connected {
+        if self.addresses == addresses && self.connected == connected && self.is_unicast_known {
             return Underlaid::AsBefore;
         }
         self.addresses = addresses;
         self.connected = connected.to_vec();
+        self.unicast = unicast.routes().map(|(prefix, _)| *prefix).collect();
+        self.is_unicast_known = true;
         Underlaid::Moved
     }
 
     /// The address, if any, that a route to `prefix` in the underlay's table would capture: no
-    /// connected prefix covers it more closely.
+    /// connected prefix and no unicast route covers it more closely. A prefix to which there is a
+    /// unicast route is the underlay's.
     pub(crate) fn captured_by(&self, prefix: &IpNet) -> Option<IpAddr> {
+        if self.unicast.contains(prefix) {
+            return Some(prefix.addr());
+        }
         let covered = |address: &IpAddr| {
             let closer =
                 |net: &IpNet| net.contains(address) && net.prefix_len() >= prefix.prefix_len();
-            self.connected.iter().any(|(_, net)| closer(net))
+            self.connected.iter().any(|(_, net)| closer(net)) || self.unicast.iter().any(closer)
         };
         self.addresses.iter().find(|a| prefix.contains(*a) && !covered(a)).copied()
     }

@@ -12,7 +12,7 @@ use evpn_dataplane::object::{Change, IfIndex};
 use evpn_energy::Lever;
 use evpn_proto::bgp::attributes::{Community, ExtCommunity, PathAttributes};
 use evpn_proto::types::{
-    EthernetTag, EvpnRoute, Label, Rd, RouteKey, RouteTarget, Time, is_link_local,
+    EthernetTag, Label, Rd, Route, RouteKey, RouteTarget, Time, is_link_local,
 };
 use evpn_rib::ip_vrf::{Hops, IpVrf};
 use ipnet::IpNet;
@@ -137,7 +137,7 @@ impl Vrf {
             self.announced.insert(prefix, says);
             let attributes = Arc::new(self.attributes(settings, says));
             let label = Label::from(self.settings.l3vni);
-            rib.originate(EvpnRoute::labelled(self.key(prefix), label), &attributes);
+            rib.originate(Route::labelled(self.key(prefix), label), &attributes);
         }
     }
 

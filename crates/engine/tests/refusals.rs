@@ -12,7 +12,7 @@ use evpn_engine::view::why::Fate;
 use evpn_engine::{ClearKind, Event, Input};
 use evpn_proto::bgp::attributes::{ExtCommunity, PathAttributes, PmsiTunnel, RawAttribute};
 use evpn_proto::bgp::session::{SessionState, StopReason};
-use evpn_proto::types::{Asn, EthernetTag, EvpnRoute, Label, Rd, RouteKey, RouteTarget};
+use evpn_proto::types::{Asn, EthernetTag, Label, Rd, Route, RouteKey, RouteTarget};
 use evpn_rib::decision::Step;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -115,7 +115,7 @@ fn of_several_encapsulations_vxlan_is_enough_in_either_order() {
 }
 
 /// A flood route of a VTEP that nobody has, with and without a tunnel.
-fn flood_route(originator: &str, tunnel: Option<(u8, &str)>) -> (PathAttributes, EvpnRoute) {
+fn flood_route(originator: &str, tunnel: Option<(u8, &str)>) -> (PathAttributes, Route) {
     let octets = |address: &str| match address.parse().unwrap() {
         IpAddr::V4(v4) => v4.octets().to_vec(),
         IpAddr::V6(v6) => v6.octets().to_vec(),
@@ -129,7 +129,7 @@ fn flood_route(originator: &str, tunnel: Option<(u8, &str)>) -> (PathAttributes,
     });
     let rd = Rd::ipv4([10, 0, 0, 7].into(), 100);
     let originator = originator.parse().unwrap();
-    (attributes, EvpnRoute::bare(RouteKey::Imet { rd, etag: EthernetTag(0), originator }))
+    (attributes, Route::bare(RouteKey::Imet { rd, etag: EthernetTag(0), originator }))
 }
 
 #[test]

@@ -20,7 +20,8 @@ fn two() -> Net {
 fn the_views_say_what_the_tables_hold() {
     let net = two();
     let view = net.view(0);
-    let [neighbor] = view.neighbors()[..] else { panic!("one neighbor") };
+    let neighbors = view.neighbors();
+    let [neighbor] = &neighbors[..] else { panic!("one neighbor") };
     assert_eq!(neighbor.session.state(), SessionState::Established);
     // MAC, MAC with address, flood route and two prefixes, each way.
     assert_eq!((neighbor.received.held, neighbor.advertised), (5, 5));

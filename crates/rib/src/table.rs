@@ -10,7 +10,7 @@ use crate::attr_store::{AttrId, AttrStore};
 use crate::decision::{self, Candidate, Source, Step};
 use crate::slab::Slab;
 use crate::{Map, PeerIdx};
-use evpn_proto::types::{Esi, EvpnRoute, Label, RouteKey, Time};
+use evpn_proto::types::{Esi, Label, Route, RouteKey, Time};
 use smallvec::SmallVec;
 use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr};
@@ -32,6 +32,8 @@ pub enum Reject {
     OwnNextHop,
     /// RFC 7432 section 7.2: a multicast or all-zero MAC address is no host.
     NotAHost,
+    /// RFC 4271 section 9.1.2.1: no connected link leads to its next hop.
+    Unreachable,
     /// RFC 7432 section 7.3: the originator of a flood route is a PE, and this is no host's address.
     NotAnOriginator,
 }
@@ -45,6 +47,7 @@ impl Reject {
             Self::ClusterLoop => "our cluster id is in its CLUSTER_LIST",
             Self::OwnNextHop => "its next hop is our own address",
             Self::NotAHost => "its MAC address cannot belong to a host",
+            Self::Unreachable => "its next hop is on no connected link",
             Self::NotAnOriginator => "its originator's address cannot belong to a host",
         }
     }
@@ -149,6 +152,8 @@ pub struct PathCounts {
 pub enum Outcome {
     /// The preferred path is another one, or says something else.
     BestChanged(DestId),
+    /// A path changed that is not preferred and was not.
+    OthersChanged(DestId),
     /// Nothing that anybody else could see.
     Unchanged,
 }
@@ -232,11 +237,11 @@ impl Table {
     }
 
     /// The route as `path` announces it, ready to be sent on.
-    pub fn route(&self, dest: &Dest, path: &Path) -> EvpnRoute {
+    pub fn route(&self, dest: &Dest, path: &Path) -> Route {
         let overlay = path.overlay.and_then(|id| self.overlays.get(id.get() - 1));
         let (esi, gateway) = overlay.copied().unwrap_or_default();
         let key = dest.key.clone();
-        EvpnRoute { key, esi, gateway, label1: path.label1, label2: path.label2() }
+        Route { key, esi, gateway, label1: path.label1, label2: path.label2() }
     }
 
     /// Stores a neighbour's path in place of its former one. The caller gives up its use of
@@ -245,7 +250,7 @@ impl Table {
         &mut self,
         store: &mut AttrStore,
         peer: PeerIdx,
-        route: EvpnRoute,
+        route: Route,
         attributes: AttrId,
         reject: Option<Reject>,
     ) -> Outcome {
@@ -286,7 +291,7 @@ impl Table {
     fn path(
         &mut self,
         peer: PeerIdx,
-        route: &EvpnRoute,
+        route: &Route,
         attributes: AttrId,
         reject: Option<Reject>,
     ) -> Path {
@@ -387,7 +392,59 @@ impl Table {
             return Outcome::BestChanged(id);
         }
         self.collect(id);
+        if touched.is_some() && self.dests.get(id.0).is_some() {
+            return Outcome::OthersChanged(id);
+        }
         Outcome::Unchanged
+    }
+
+    /// The paths that may carry traffic beside the preferred one, it among them, in the order of the
+    /// neighbours: those that cost the same by the steps before the tie-breaks.
+    pub fn multipath<'a>(&'a self, store: &'a AttrStore, dest: &'a Dest) -> Vec<&'a Path> {
+        let Some(best) = dest.best() else { return Vec::new() };
+        let Some(preferred) = self.candidate(store, best) else { return Vec::new() };
+        let equal = |path: &&Path| {
+            path.reject.is_none()
+                && self.candidate(store, path).is_some_and(|other| {
+                    path.peer == best.peer || preferred.compare_cost(&other).0.is_eq()
+                })
+        };
+        dest.paths.iter().filter(equal).collect()
+    }
+
+    /// The preferred path of those that did not come from a neighbour.
+    pub fn best_beside<'a>(
+        &self,
+        store: &AttrStore,
+        dest: &'a Dest,
+        peer: PeerIdx,
+    ) -> Option<&'a Path> {
+        let others: SmallVec<[Path; 4]> =
+            dest.paths.iter().filter(|path| path.peer != peer).copied().collect();
+        let best = self.best_of(store, &others)?;
+        dest.paths.iter().find(|path| path.peer == best)
+    }
+
+    /// Rejects a neighbour's path, or no longer does.
+    pub fn set_reject(
+        &mut self,
+        store: &AttrStore,
+        peer: PeerIdx,
+        id: DestId,
+        reject: Option<Reject>,
+    ) -> Outcome {
+        let Some(slot) = self.slot(id, peer) else { return Outcome::Unchanged };
+        let former = std::mem::replace(&mut slot.reject, reject);
+        if former == reject {
+            return Outcome::Unchanged;
+        }
+        let counts = self.counts.entry(peer).or_default();
+        counts.rejected = match (former, reject) {
+            (None, Some(_)) => counts.rejected.saturating_add(1),
+            (Some(_), None) => counts.rejected.saturating_sub(1),
+            _ => counts.rejected,
+        };
+        self.decide(store, id, Some(peer))
     }
 
     fn best_of(&self, store: &AttrStore, paths: &[Path]) -> Option<PeerIdx> {
@@ -467,8 +524,8 @@ mod tests {
         RouteKey::MacIp { rd, etag: EthernetTag(0), mac, ip: None }
     }
 
-    fn route(n: u8) -> EvpnRoute {
-        EvpnRoute::labelled(key(n), Label::from(Vni::new(100).unwrap()))
+    fn route(n: u8) -> Route {
+        Route::labelled(key(n), Label::from(Vni::new(100).unwrap()))
     }
 
     struct Rib {
@@ -516,7 +573,7 @@ mod tests {
         rib.announce(1, 1, 100);
         let Outcome::BestChanged(id) = rib.announce(2, 1, 200) else { panic!("not best") };
         assert_eq!(rib.table.get(id).unwrap().best().unwrap().peer, PeerIdx(2));
-        assert_eq!(rib.announce(1, 1, 50), Outcome::Unchanged);
+        assert!(matches!(rib.announce(1, 1, 50), Outcome::OthersChanged(_)));
         let outcome = rib.table.withdraw(&mut rib.store, PeerIdx(2), &key(1));
         assert_eq!(outcome, Outcome::BestChanged(id));
         assert_eq!(rib.table.get(id).unwrap().best().unwrap().peer, PeerIdx(1));

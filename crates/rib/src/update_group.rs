@@ -175,6 +175,11 @@ impl UpdateGroup {
         matches!(export, Some(Export::Announce(source)) if source != peer)
     }
 
+    /// Whether the group was told something else of a route than to announce or withdraw it so.
+    pub fn is_otherwise(&self, id: DestId, export: Export) -> bool {
+        self.out(id).map_or(Export::Withdraw, |out| out.export) != export
+    }
+
     /// A route's best path changed; `export` says what of it concerns this group.
     pub fn change(&mut self, table: &mut Table, id: DestId, export: Export) {
         let former = self.out(id);

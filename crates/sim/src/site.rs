@@ -218,6 +218,7 @@ pub(crate) fn settings(scenario: &Scenario, node: NodeId, birth: Birth) -> Setti
         all_vnis: AllVnis::Served,
         vnis: BTreeMap::new(),
         route_target_form: RouteTargetForm::AsVni,
+        unicast: Default::default(),
         vrfs: if leaf { vrf(announcer).into_iter().collect() } else { Vec::new() },
         multipath: Multipath { max_paths: 8, buckets: 64, weights: GroupWeights::Octet },
         sweep_delay: SWEEP_DELAY,

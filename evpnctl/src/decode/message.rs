@@ -4,7 +4,7 @@
 
 use super::attribute::{self, Attribute, as_path, family};
 use super::hex;
-use super::route::{Route, route};
+use super::route::{RouteDoc, route};
 use evpn_proto::bgp::message::{
     Capability, ForwardingPreserved, GracefulRestart, Message, Notification, Open, Update,
 };
@@ -20,8 +20,8 @@ pub(super) struct Decoded {
     /// Its type and fields; absent where the input is no message.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<Value>,
-    routes: Vec<Route>,
-    withdrawn: Vec<Route>,
+    routes: Vec<RouteDoc>,
+    withdrawn: Vec<RouteDoc>,
     attributes: Vec<Attribute>,
     errors: Vec<Problem>,
     /// What a session would answer before it ends.
@@ -105,6 +105,19 @@ fn capability(capability: &Capability) -> Value {
         Capability::GracefulRestart(restart) => graceful_restart(restart),
         Capability::FourOctetAs(asn) => json!({ "name": "four-octet-as", "as": asn.0 }),
         Capability::EnhancedRouteRefresh => json!({ "name": "enhanced-route-refresh" }),
+        Capability::ExtendedNextHop(families) => {
+            let families = families.iter().map(|(of, next_hop_afi)| {
+                json!({ "afi": of.afi, "safi": of.safi, "next-hop-afi": next_hop_afi })
+            });
+            json!({ "name": "extended-next-hop", "families": families.collect::<Vec<_>>() })
+        }
+        Capability::AddPath(families) => {
+            let families = families.iter().map(|(of, mode)| {
+                let (receive, send) = (mode.receives(), mode.sends());
+                json!({ "afi": of.afi, "safi": of.safi, "receive": receive, "send": send })
+            });
+            json!({ "name": "add-path", "families": families.collect::<Vec<_>>() })
+        }
         Capability::Unknown { code, value } => {
             json!({ "code": code, "hex": hex::text(value) })
         }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! hex     octets from what people paste     message  messages and errors as JSON
-//! route   EVPN routes as JSON               attribute, community  attributes as JSON
+//! route   routes as JSON                    attribute, community  attributes as JSON
 //! ```
 //!
 //! **The verdict is that of the decoder that sessions run; nothing is decided here.** No socket is
@@ -40,6 +40,7 @@ pub(crate) fn run(args: &DecodeArgs, form: Form) -> Outcome {
         length_max: EXTENDED_MESSAGE_LENGTH_MAX,
         families: FamilySet::EVPN,
         session: if args.ibgp { SessionKind::Internal } else { SessionKind::External },
+        ..DecodeContext::INITIAL
     };
     let seen = match args.kind {
         DecodeKind::Nlri => inspect_nlri(&octets, path_ids),

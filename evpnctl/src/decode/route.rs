@@ -1,4 +1,4 @@
-//! EVPN routes as JSON.
+//! Routes as JSON.
 //!
 //! **A key that does not apply to a route's type is left out; one that applies and is empty in this
 //! route (no IP address, any source) is null.**
@@ -6,7 +6,7 @@
 use super::hex;
 use evpn_proto::bgp::wire::decode::SeenRoute;
 use evpn_proto::types::{
-    Esi, EthernetTag, EvpnRoute, Flow, Label, Membership, MulticastKey, Rd, RouteKey,
+    Esi, EthernetTag, Family, Flow, Label, Membership, MulticastKey, Rd, Route, RouteKey,
 };
 use serde::Serialize;
 use std::net::IpAddr;
@@ -14,9 +14,13 @@ use std::net::IpAddr;
 /// A route.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Route {
-    #[serde(rename = "type")]
-    route_type: u8,
+pub(super) struct RouteDoc {
+    /// Of a route that is none of EVPN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family: Option<String>,
+    /// Of an EVPN route.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    route_type: Option<u8>,
     /// In the notation of FRR's tables.
     text: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,6 +47,9 @@ pub(super) struct Route {
     originator: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<String>,
+    /// Who wants a route target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin_as: Option<u32>,
     /// The NLRI that a type 11 route answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     route_key: Option<String>,
@@ -58,23 +65,24 @@ pub(super) struct Route {
 }
 
 /// A route as it is shown.
-pub(super) fn route(seen: &SeenRoute) -> Route {
+pub(super) fn route(seen: &SeenRoute) -> RouteDoc {
     let route = &seen.route;
-    let head = Route {
-        route_type: route.key.route_type().0,
+    let head = RouteDoc {
+        family: Some(route.key.family()).filter(|f| *f != Family::EVPN).map(|f| f.to_string()),
+        route_type: route.key.route_type().map(|kind| kind.0),
         text: route.key.to_string(),
         path_id: seen.path_id,
         rd: route.key.rd().map(|rd| rd.to_string()),
-        ..Route::default()
+        ..RouteDoc::default()
     };
     match &route.key {
-        RouteKey::EthernetAd { esi, etag, .. } => Route {
+        RouteKey::EthernetAd { esi, etag, .. } => RouteDoc {
             esi: Some(esi.to_string()),
             etag: Some(etag.0),
             labels: Some(labels(route)),
             ..head
         },
-        RouteKey::MacIp { etag, mac, ip, .. } => Route {
+        RouteKey::MacIp { etag, mac, ip, .. } => RouteDoc {
             esi: Some(route.esi.to_string()),
             etag: Some(etag.0),
             mac: Some(mac.to_string()),
@@ -83,12 +91,12 @@ pub(super) fn route(seen: &SeenRoute) -> Route {
             ..head
         },
         RouteKey::Imet { etag, originator, .. } => {
-            Route { etag: Some(etag.0), originator: Some(*originator), ..head }
+            RouteDoc { etag: Some(etag.0), originator: Some(*originator), ..head }
         }
         RouteKey::EthernetSegment { esi, originator, .. } => {
-            Route { esi: Some(esi.to_string()), originator: Some(*originator), ..head }
+            RouteDoc { esi: Some(esi.to_string()), originator: Some(*originator), ..head }
         }
-        RouteKey::IpPrefix { etag, prefix, .. } => Route {
+        RouteKey::IpPrefix { etag, prefix, .. } => RouteDoc {
             esi: Some(route.esi.to_string()),
             etag: Some(etag.0),
             prefix: Some(prefix.to_string()),
@@ -96,47 +104,55 @@ pub(super) fn route(seen: &SeenRoute) -> Route {
             labels: Some(labels(route)),
             ..head
         },
+        RouteKey::Unicast { prefix } => RouteDoc { prefix: Some(prefix.to_string()), ..head },
+        RouteKey::RtMembership(membership) => RouteDoc {
+            origin_as: Some(membership.origin().0),
+            prefix: Some(format!("{}/{}", hex::text(&membership.octets()), membership.bits())),
+            ..head
+        },
         RouteKey::Opaque { body, .. } => match route.key.multicast() {
             Some(key) => multicast(&key, route.membership(), head),
-            None => Route { hex: Some(hex::text(body)), ..head },
+            None => RouteDoc { hex: Some(hex::text(body)), ..head },
         },
     }
 }
 
-fn labels(route: &EvpnRoute) -> Vec<u32> {
+fn labels(route: &Route) -> Vec<u32> {
     route.labels().map(Label::value).collect()
 }
 
-fn multicast(key: &MulticastKey, membership: Option<Membership>, head: Route) -> Route {
+fn multicast(key: &MulticastKey, membership: Option<Membership>, head: RouteDoc) -> RouteDoc {
     let flags = membership.map(|membership| membership.flags);
     match key {
         MulticastKey::Smet { rd, etag, flow } => {
-            Route { flags, ..with_flow(*rd, *etag, *flow, head) }
+            RouteDoc { flags, ..with_flow(*rd, *etag, *flow, head) }
         }
         MulticastKey::JoinSynch { rd, esi, etag, flow } => {
-            Route { flags, esi: told(*esi), ..with_flow(*rd, *etag, *flow, head) }
+            RouteDoc { flags, esi: told(*esi), ..with_flow(*rd, *etag, *flow, head) }
         }
-        MulticastKey::LeaveSynch { rd, esi, etag, flow } => Route {
+        MulticastKey::LeaveSynch { rd, esi, etag, flow } => RouteDoc {
             flags,
             esi: told(*esi),
             max_response: membership.map(|membership| membership.max_response),
             ..with_flow(*rd, *etag, *flow, head)
         },
-        MulticastKey::RegionPmsi { rd, etag, region } => Route {
+        MulticastKey::RegionPmsi { rd, etag, region } => RouteDoc {
             rd: Some(rd.to_string()),
             etag: Some(etag.0),
             region: Some(hex::text(region)),
             ..head
         },
         MulticastKey::SelectivePmsi { rd, etag, flow } => with_flow(*rd, *etag, *flow, head),
-        MulticastKey::Leaf { route_key, originator } => {
-            Route { route_key: Some(hex::text(route_key)), originator: Some(*originator), ..head }
-        }
+        MulticastKey::Leaf { route_key, originator } => RouteDoc {
+            route_key: Some(hex::text(route_key)),
+            originator: Some(*originator),
+            ..head
+        },
     }
 }
 
-fn with_flow(rd: Rd, etag: EthernetTag, flow: Flow, head: Route) -> Route {
-    Route {
+fn with_flow(rd: Rd, etag: EthernetTag, flow: Flow, head: RouteDoc) -> RouteDoc {
+    RouteDoc {
         rd: Some(rd.to_string()),
         etag: Some(etag.0),
         source: Some(flow.source),

@@ -219,6 +219,8 @@ fn capability_name(capability: &Capability) -> String {
         Capability::GracefulRestart(_) => "graceful restart".to_owned(),
         Capability::FourOctetAs(_) => "4-octet AS".to_owned(),
         Capability::EnhancedRouteRefresh => "enhanced route refresh".to_owned(),
+        Capability::ExtendedNextHop(_) => "extended next hop".to_owned(),
+        Capability::AddPath(_) => "ADD-PATH".to_owned(),
         Capability::Unknown { code: FQDN, .. } => "host name".to_owned(),
         Capability::Unknown { code, .. } => format!("code {code}"),
     }
@@ -289,7 +291,7 @@ pub(super) fn clear(
         return Err(ApiError::conflict(format!("the configuration holds {address} down"))
             .remedy(format!("remove `shutdown` from neighbor {address}, then reload")));
     }
-    let (peer, up) = (neighbor.index, neighbor.exchanges_routes);
+    let (peer, up) = (neighbor.index, neighbor.exchanges_routes());
     let refreshes = neighbor.session.negotiated().is_some_and(|agreed| agreed.route_refresh);
     let (kind, text) = match request.soft {
         true if !up => {

@@ -14,6 +14,7 @@ use evpn_rib::decision::Source;
 
 pub(super) fn filter(filter: &params::RouteFilter) -> seen::RouteFilter {
     seen::RouteFilter {
+        family: None,
         route_type: filter.kind.map(|kind| RouteType(kind.number())),
         rd: filter.rd,
         vni: filter.vni,
@@ -39,12 +40,13 @@ fn route(route: &seen::Route) -> Route {
         RouteKey::Imet { etag, originator, .. } => (etag.0, None, Some(originator.to_string())),
         RouteKey::EthernetSegment { originator, .. } => (0, None, Some(originator.to_string())),
         RouteKey::IpPrefix { etag, prefix, .. } => (etag.0, None, Some(prefix.to_string())),
-        RouteKey::Opaque { .. } => (0, None, None),
+        RouteKey::Unicast { prefix } => (0, None, Some(prefix.to_string())),
+        RouteKey::Opaque { .. } | RouteKey::RtMembership(_) => (0, None, None),
     };
     Route {
         rd: route.key.rd().map(|rd| rd.to_string()).unwrap_or_default(),
         prefix: route.key.to_string(),
-        route_type: route.key.route_type().0,
+        route_type: route.key.route_type().map_or(0, |kind| kind.0),
         eth_tag,
         mac,
         ip,
@@ -63,7 +65,7 @@ fn path(path: &seen::RoutePath) -> RoutePath {
     RoutePath {
         valid: rejected.is_none(),
         bestpath: selection_reason.is_some(),
-        multipath: false,
+        multipath: path.multipath,
         stale: path.stale,
         selection_reason,
         rejected,

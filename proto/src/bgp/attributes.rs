@@ -6,7 +6,7 @@
 use super::message::Family;
 use crate::types::{Asn, Esi, Label, MacAddr, RouteTarget};
 use bytes::Bytes;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The attributes that a set of routes shares.
 ///
@@ -18,8 +18,10 @@ pub struct PathAttributes {
     pub origin: Origin,
     /// RFC 4271 section 5.1.2, with 4-octet numbers (RFC 6793).
     pub as_path: AsPath,
-    /// The next hop of MP_REACH_NLRI; of a pair (RFC 2545) the global one.
+    /// The next hop of MP_REACH_NLRI, or of NEXT_HOP; of a pair (RFC 2545) the global one.
     pub next_hop: IpAddr,
+    /// The link-local next hop beside it (RFC 2545 section 3, RFC 8950 section 3).
+    pub link_local: Option<Ipv6Addr>,
     /// RFC 4271 section 5.1.4.
     pub med: Option<u32>,
     /// RFC 4271 section 5.1.5.
@@ -59,6 +61,7 @@ impl PathAttributes {
             origin: Origin::Igp,
             as_path: AsPath::default(),
             next_hop,
+            link_local: None,
             med: None,
             local_pref: None,
             communities: Vec::new(),

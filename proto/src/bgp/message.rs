@@ -4,29 +4,12 @@
 
 use super::attributes::PathAttributes;
 use super::wire::error::{Action, UpdateError};
-use crate::types::{Asn, EvpnRoute, RouteKey};
+pub use crate::types::Family;
+use crate::types::{Asn, Route, RouteKey};
 use bytes::Bytes;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// An address family and sub-family (RFC 4760).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Family {
-    /// Address family identifier.
-    pub afi: u16,
-    /// Subsequent address family identifier.
-    pub safi: u8,
-}
-
-impl Family {
-    /// L2VPN EVPN (RFC 7432 section 7): 25/70.
-    pub const EVPN: Self = Self { afi: 25, safi: 70 };
-    /// IPv4 unicast: 1/1.
-    pub const IPV4_UNICAST: Self = Self { afi: 1, safi: 1 };
-    /// IPv6 unicast: 2/1.
-    pub const IPV6_UNICAST: Self = Self { afi: 2, safi: 1 };
-}
 
 /// A whole message.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -71,6 +54,12 @@ pub enum Capability {
     FourOctetAs(Asn),
     /// Code 70 (RFC 7313).
     EnhancedRouteRefresh,
+    /// Code 5 (RFC 8950): families whose routes may have next hops of another, with that one's
+    /// address family identifier.
+    ExtendedNextHop(Vec<(Family, u16)>),
+    /// Code 69 (RFC 7911): families whose routes the sender would send or take with path
+    /// identifiers.
+    AddPath(Vec<(Family, AddPath)>),
     /// Any other, kept as it came.
     Unknown {
         /// Its code.
@@ -78,6 +67,29 @@ pub enum Capability {
         /// Its value.
         value: Bytes,
     },
+}
+
+/// What a speaker would do with path identifiers in a family (RFC 7911 section 4).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum AddPath {
+    /// 1: take them.
+    Receive = 1,
+    /// 2: send them.
+    Send = 2,
+    /// 3: both.
+    Both = 3,
+}
+
+impl AddPath {
+    /// Whether it would take them.
+    pub const fn receives(self) -> bool {
+        matches!(self, Self::Receive | Self::Both)
+    }
+
+    /// Whether it would send them.
+    pub const fn sends(self) -> bool {
+        matches!(self, Self::Send | Self::Both)
+    }
 }
 
 /// The graceful restart capability (RFC 4724 section 3).
@@ -126,20 +138,48 @@ pub struct RouteRefresh {
 /// `withdrawn`, and told in `errors`.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Update {
-    /// Attributes of what is announced. None where nothing is.
+    /// Attributes of `announced`. None where nothing is.
     pub attributes: Option<Arc<PathAttributes>>,
-    /// EVPN routes announced, in the order sent.
-    pub announced: Vec<EvpnRoute>,
-    /// EVPN routes withdrawn, those treated as withdrawn included. They come before `announced`: a
-    /// key in both is announced (RFC 4271 section 4.3).
+    /// Routes announced in MP_REACH_NLRI, of one family, in the order sent.
+    pub announced: Vec<Route>,
+    /// Routes withdrawn, of any family, those treated as withdrawn included. They come before
+    /// `announced`: a key in both is announced (RFC 4271 section 4.3).
     pub withdrawn: Vec<RouteKey>,
+    /// What the NLRI field of RFC 4271 announces beside: IPv4 unicast routes, whose next hop is that
+    /// of the NEXT_HOP attribute.
+    pub classic: Option<Classic>,
+    /// Path identifiers (RFC 7911).
+    pub path_ids: PathIdentifiers,
     /// The negotiated family whose End-of-RIB marker this is (RFC 4724 section 2).
     pub end_of_rib: Option<Family>,
     /// The worst that an error in it demands. All of it is done except for
-    /// [`Action::DisableAfiSafi`], which is the session's: then EVPN is the family, and nothing
+    /// [`Action::DisableAfiSafi`], which is the session's: then `disabled` is the family, and nothing
     /// else of the message stands.
     pub action: Action,
+    /// The family that [`Action::DisableAfiSafi`] gives up.
+    pub disabled: Option<Family>,
     /// Errors in the order found, at most
     /// [`ERRORS_MAX`](super::wire::decode::ERRORS_MAX).
     pub errors: Vec<UpdateError>,
+}
+
+/// The routes of an UPDATE's own NLRI field (RFC 4271 section 4.3).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Classic {
+    /// Their attributes.
+    pub attributes: Arc<PathAttributes>,
+    /// IPv4 unicast routes, in the order sent.
+    pub announced: Vec<Route>,
+}
+
+/// The path identifiers of an UPDATE's routes, each list beside its routes and as long as it; all
+/// are empty where ADD-PATH was not agreed on (RFC 7911 section 3).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PathIdentifiers {
+    /// Of `announced`.
+    pub announced: Vec<u32>,
+    /// Of `withdrawn`.
+    pub withdrawn: Vec<u32>,
+    /// Of `classic`.
+    pub classic: Vec<u32>,
 }

@@ -5,24 +5,28 @@
 mod address;
 mod asn;
 mod esi;
+mod family;
 mod label;
 mod mac;
 mod multicast;
 mod rd;
 mod route;
 mod route_target;
+mod rt_membership;
 mod time;
 mod vni;
 
 pub use address::{can_be_vtep, is_link_local};
 pub use asn::{AS_TRANS, Asn};
 pub use esi::Esi;
+pub use family::Family;
 pub use label::Label;
 pub use mac::MacAddr;
 pub use multicast::{Flow, Membership, MulticastKey};
 pub use rd::Rd;
-pub use route::{EthernetTag, EvpnRoute, RouteKey, RouteType};
+pub use route::{EthernetTag, Route, RouteKey, RouteType};
 pub use route_target::RouteTarget;
+pub use rt_membership::RtMembership;
 pub use time::Time;
 pub use vni::{VlanId, Vni};
 

@@ -1,7 +1,7 @@
-//! EVPN routes: what names one, and what it carries (RFC 7432 section 7, RFC 9136 section 3, RFC
-//! 9251 section 9).
+//! Routes of every family: what names one, and what it carries (RFC 7432 section 7, RFC 9136
+//! section 3, RFC 9251 section 9, RFC 4271 section 4.3, RFC 4684 section 4).
 
-use super::{Esi, Label, MacAddr, Membership, Rd};
+use super::{Esi, Family, Label, MacAddr, Membership, Rd, RtMembership};
 use bytes::Bytes;
 use ipnet::IpNet;
 use std::fmt;
@@ -116,18 +116,36 @@ pub enum RouteKey {
         /// ([`RouteType::membership_octets`]).
         body: Bytes,
     },
+    /// A prefix of IPv4 or IPv6 unicast.
+    Unicast {
+        /// The prefix, masked.
+        prefix: IpNet,
+    },
+    /// Route targets that somebody wants (RFC 4684).
+    RtMembership(RtMembership),
 }
 
 impl RouteKey {
-    /// The route's type.
-    pub const fn route_type(&self) -> RouteType {
-        match self {
+    /// The EVPN route's type; none of other families.
+    pub const fn route_type(&self) -> Option<RouteType> {
+        Some(match self {
             Self::EthernetAd { .. } => RouteType::ETHERNET_AD,
             Self::MacIp { .. } => RouteType::MAC_IP,
             Self::Imet { .. } => RouteType::IMET,
             Self::EthernetSegment { .. } => RouteType::ETHERNET_SEGMENT,
             Self::IpPrefix { .. } => RouteType::IP_PREFIX,
             Self::Opaque { route_type, .. } => *route_type,
+            Self::Unicast { .. } | Self::RtMembership(_) => return None,
+        })
+    }
+
+    /// The family that it is of.
+    pub const fn family(&self) -> Family {
+        match self {
+            Self::Unicast { prefix: IpNet::V4(_) } => Family::IPV4_UNICAST,
+            Self::Unicast { prefix: IpNet::V6(_) } => Family::IPV6_UNICAST,
+            Self::RtMembership(_) => Family::RT_CONSTRAINT,
+            _ => Family::EVPN,
         }
     }
 
@@ -139,13 +157,14 @@ impl RouteKey {
             | Self::Imet { rd, .. }
             | Self::EthernetSegment { rd, .. }
             | Self::IpPrefix { rd, .. } => Some(*rd),
-            Self::Opaque { .. } => None,
+            Self::Opaque { .. } | Self::Unicast { .. } | Self::RtMembership(_) => None,
         }
     }
 }
 
 impl fmt::Display for RouteKey {
-    /// The form of FRR's tables: `[2]:[0]:[48]:[02:00:00:00:00:01]:[32]:[192.0.2.1]`.
+    /// The form of FRR's tables: `[2]:[0]:[48]:[02:00:00:00:00:01]:[32]:[192.0.2.1]`; a unicast
+    /// prefix is just that.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::EthernetAd { esi, etag, .. } => write!(f, "[1]:[{}]:[{esi}]", etag.0),
@@ -169,13 +188,15 @@ impl fmt::Display for RouteKey {
                 Some(key) => key.fmt(f),
                 None => write!(f, "[{}]:[{} octets]", route_type.0, body.len()),
             },
+            Self::Unicast { prefix } => prefix.fmt(f),
+            Self::RtMembership(membership) => membership.fmt(f),
         }
     }
 }
 
 /// A route as announced: its key and what the NLRI carries beside it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct EvpnRoute {
+pub struct Route {
     /// What names it.
     pub key: RouteKey,
     /// The segment of a type 2 or type 5 route; zero elsewhere (that of types 1 and 4 is in the key).
@@ -189,8 +210,8 @@ pub struct EvpnRoute {
     pub label2: Option<Label>,
 }
 
-impl EvpnRoute {
-    /// A route that carries nothing beside its key (types 3, 4 and opaque).
+impl Route {
+    /// A route that carries nothing beside its key (types 3, 4 and opaque, and other families).
     pub const fn bare(key: RouteKey) -> Self {
         let label1 = Label::from_octets([0; 3]);
         Self { key, esi: Esi::ZERO, gateway: None, label1, label2: None }
@@ -213,7 +234,7 @@ impl EvpnRoute {
 
     /// What a route of types 6 to 8 says beside its key; none of others.
     pub fn membership(&self) -> Option<Membership> {
-        if self.key.route_type().membership_octets() == 0 {
+        if self.key.route_type()?.membership_octets() == 0 {
             return None;
         }
         let [a, b, c] = self.label1.octets();
@@ -225,7 +246,11 @@ impl EvpnRoute {
     pub fn labels(&self) -> impl Iterator<Item = Label> + use<> {
         let labelled = !matches!(
             self.key,
-            RouteKey::Imet { .. } | RouteKey::EthernetSegment { .. } | RouteKey::Opaque { .. }
+            RouteKey::Imet { .. }
+                | RouteKey::EthernetSegment { .. }
+                | RouteKey::Opaque { .. }
+                | RouteKey::Unicast { .. }
+                | RouteKey::RtMembership(_)
         );
         [Some(self.label1).filter(|_| labelled), self.label2.filter(|_| labelled)]
             .into_iter()

@@ -10,9 +10,7 @@ use evpn_proto::bgp::wire::{
     AsWidth, EncodeContext, MESSAGE_LENGTH_MAX, encode_announcements, encode_end_of_rib,
     encode_withdrawals,
 };
-use evpn_proto::types::{
-    Asn, EthernetTag, EvpnRoute, Label, MacAddr, Rd, RouteKey, RouteTarget, Vni,
-};
+use evpn_proto::types::{Asn, EthernetTag, Label, MacAddr, Rd, Route, RouteKey, RouteTarget, Vni};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Where marker and length of a message end, and its type.
@@ -43,7 +41,7 @@ fn attributes(asn: u32, vtep: Ipv4Addr, random: &mut Random) -> PathAttributes {
     attributes
 }
 
-fn route(vtep: Ipv4Addr, random: &mut Random, number: u32) -> EvpnRoute {
+fn route(vtep: Ipv4Addr, random: &mut Random, number: u32) -> Route {
     let rd = Rd::ipv4(vtep, 100);
     let etag = EthernetTag(0);
     let [_, b, c, d] = number.to_be_bytes();
@@ -59,7 +57,7 @@ fn route(vtep: Ipv4Addr, random: &mut Random, number: u32) -> EvpnRoute {
             RouteKey::IpPrefix { rd, etag, prefix }
         }
     };
-    EvpnRoute::labelled(key, Label::from(vni()))
+    Route::labelled(key, Label::from(vni()))
 }
 
 const CONTEXT: EncodeContext =
@@ -69,8 +67,7 @@ const CONTEXT: EncodeContext =
 pub(super) fn announcements(asn: u32, vtep: Ipv4Addr, count: u32, random: &mut Random) -> Vec<u8> {
     let attributes = attributes(asn, vtep, random);
     let first = u32::from(random.octet()) << 12;
-    let routes: Vec<EvpnRoute> =
-        (0..count).map(|number| route(vtep, random, first + number)).collect();
+    let routes: Vec<Route> = (0..count).map(|number| route(vtep, random, first + number)).collect();
     let mut out = BytesMut::new();
     encode_announcements(&attributes, &CONTEXT, routes.iter(), &mut out).expect("routes that fit");
     out.to_vec()
@@ -96,7 +93,7 @@ pub(super) fn message(asn: u32, vtep: Ipv4Addr, random: &mut Random) -> Vec<u8> 
             });
             let rd = Rd::ipv4(vtep, 100);
             let key = RouteKey::Imet { rd, etag: EthernetTag(0), originator: IpAddr::V4(vtep) };
-            let route = EvpnRoute::bare(key);
+            let route = Route::bare(key);
             let mut out = BytesMut::new();
             encode_announcements(&attributes, &CONTEXT, std::iter::once(&route), &mut out)
                 .expect("it fits");

@@ -12,9 +12,7 @@ use evpn_proto::bgp::wire::{
     AsWidth, EncodeContext, MESSAGE_LENGTH_MAX, encode_announcements, encode_end_of_rib,
     encode_keepalive, encode_open,
 };
-use evpn_proto::types::{
-    Asn, EthernetTag, EvpnRoute, Label, MacAddr, Rd, RouteKey, RouteTarget, Vni,
-};
+use evpn_proto::types::{Asn, EthernetTag, Label, MacAddr, Rd, Route, RouteKey, RouteTarget, Vni};
 use evpn_tests::bgp::{Connection, KEEPALIVE, OPEN};
 use evpn_tests::{Evpnd, Fabric, Leaf, eventually, now, pause};
 use std::fmt::Display;
@@ -238,7 +236,7 @@ impl Stage {
             (RouteKey::IpPrefix { rd, etag, prefix }, self.kind.l3vni),
         ];
         let routes = routes
-            .map(|(key, vni)| EvpnRoute::labelled(key, Label::from(Vni::new(vni).expect("a VNI"))));
+            .map(|(key, vni)| Route::labelled(key, Label::from(Vni::new(vni).expect("a VNI"))));
         let served = if self.kind.underlay == Underlay::Ipv4 { &routes[..] } else { &routes[..1] };
         let context = EncodeContext { as_width: manner.width, length_max: MESSAGE_LENGTH_MAX };
         let mut out = BytesMut::new();

@@ -15,6 +15,7 @@ pub(crate) mod log;
 pub(crate) mod multipath;
 pub(crate) mod neighbor;
 pub(crate) mod router;
+pub(crate) mod unicast;
 pub(crate) mod vni;
 pub(crate) mod vrf;
 
@@ -93,6 +94,7 @@ pub(crate) static SECTIONS: &[&SectionDoc] = &[
     &neighbor::TIMERS,
     &neighbor::GROUP,
     &neighbor::NEIGHBOR,
+    &unicast::UNICAST,
     &evpn::EVPN,
     &vni::VNI,
     &vrf::VRF,
@@ -175,6 +177,7 @@ pub(crate) fn read(table: &Table, reading: &mut Reading) -> Option<Config> {
     root.finish(reading);
     let router = router::read(&root, reading);
     let neighbors = neighbor::read(&root, &router, reading);
+    let unicast = unicast::read(&root, reading);
     let evpn = evpn::read(&root, reading);
     let vnis = vni::read(&root, reading);
     let (energy, drain) = energy::read(&root, reading);
@@ -187,6 +190,7 @@ pub(crate) fn read(table: &Table, reading: &mut Reading) -> Option<Config> {
         state_dir,
         router,
         neighbors,
+        unicast,
         evpn,
         vnis: vnis.into_configs(),
         vrfs,

@@ -8,9 +8,9 @@ use crate::parse::{self, Parsed};
 use crate::problem::Problem;
 use crate::section::{Reading, Section};
 use crate::source::{Node, Place, Value};
-use crate::value::{PeerAs, as_duration, as_optional_text, as_text, show_duration};
+use crate::value::{PeerAs, as_duration, as_optional_text, as_text, as_texts, show_duration};
 use crate::{Effect, suggest};
-use evpn_proto::types::Asn;
+use evpn_proto::types::{Asn, Family};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -36,6 +36,9 @@ pub struct Neighbor {
     pub update_source: Option<IpAddr>,
     /// The TTL of packets to it, 1 to 255.
     pub multihop: u8,
+    /// The address families that are offered to it.
+    #[serde(serialize_with = "as_texts")]
+    pub families: Vec<Family>,
     /// Whether to wait for it to open the session.
     pub passive: bool,
     /// Whether the session is held down by the administrator.
@@ -114,6 +117,13 @@ const COMMON_KEYS: &[Key] = &[
         kind: "integer, 1 to 255",
         default: Default::Derived("1 for an external neighbor, 255 for an internal one"),
         why: "the TTL of packets to the neighbor: an external one is usually on the same link",
+        effect: Effect::ResetsSession,
+    },
+    Key {
+        name: "families",
+        kind: "list of \"l2vpn-evpn\", \"ipv4-unicast\", \"ipv6-unicast\", \"rt-constraint\"",
+        default: Default::Value("['l2vpn-evpn']"),
+        why: "evpnd is for EVPN; an underlay that another daemon routes needs no more",
         effect: Effect::ResetsSession,
     },
     Key {
@@ -220,6 +230,7 @@ struct Common {
     asn: Option<PeerAs>,
     update_source: Option<IpAddr>,
     multihop: Option<u8>,
+    families: Vec<Family>,
     passive: bool,
     shutdown: bool,
     route_reflector_client: bool,
@@ -253,6 +264,7 @@ fn read_common(section: &Section<'_>, reading: &mut Reading) -> Common {
         asn: section.opt(reading, "as", peer_as),
         update_source: section.opt(reading, "update-source", parse::host_address),
         multihop: section.opt(reading, "multihop", parse::integer(1..=255)),
+        families: section.get(reading, "families", parse::list(family)),
         passive: section.get(reading, "passive", parse::boolean),
         shutdown: section.get(reading, "shutdown", parse::boolean),
         route_reflector_client: section.get(reading, "route-reflector-client", parse::boolean),
@@ -262,6 +274,18 @@ fn read_common(section: &Section<'_>, reading: &mut Reading) -> Common {
         port: section.get(reading, "port", parse::integer(1..=65_535)),
         timers: read_timers(section, reading),
     }
+}
+
+/// The families by their names.
+const FAMILIES: &[(&str, Family)] = &[
+    ("l2vpn-evpn", Family::EVPN),
+    ("ipv4-unicast", Family::IPV4_UNICAST),
+    ("ipv6-unicast", Family::IPV6_UNICAST),
+    ("rt-constraint", Family::RT_CONSTRAINT),
+];
+
+fn family(node: &Node) -> Parsed<Family> {
+    parse::word(FAMILIES)(node)
 }
 
 fn peer_as(node: &Node) -> Parsed<PeerAs> {
@@ -375,6 +399,11 @@ fn read_one(
         let help = "remove multihop: with ttl-security packets leave with a TTL of 255";
         section.refuse(reading, "ttl-security", message, help.into());
     }
+    if common.families.is_empty() {
+        let message = format!("neighbor {address} is offered no family at all");
+        let help = "write families = [\"l2vpn-evpn\"], or leave it out".to_owned();
+        section.refuse(reading, "families", message, help);
+    }
     let multihop = common.multihop.unwrap_or_else(|| {
         let (ttl, why) = match asn.is_internal(router.asn) {
             true => (u8::MAX, "an internal neighbor"),
@@ -390,6 +419,7 @@ fn read_one(
         description,
         update_source: common.update_source,
         multihop,
+        families: common.families,
         passive: common.passive,
         shutdown: common.shutdown,
         route_reflector_client: common.route_reflector_client,

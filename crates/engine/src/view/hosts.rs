@@ -154,7 +154,7 @@ impl<'a> View<'a> {
     }
 
     fn esi(&self, id: DestId) -> Esi {
-        let table = &self.engine.rib.table;
+        let table = &self.engine.ribs.evpn.table;
         let esi = table.get(id).and_then(|dest| Some(table.route(dest, dest.best()?).esi));
         esi.unwrap_or_default()
     }

@@ -72,13 +72,13 @@ impl<'a> View<'a> {
 
     /// How many routes there are, each counted once whatever its paths.
     pub fn route_count(&self) -> usize {
-        self.engine.rib.table.len()
+        self.engine.ribs.evpn.table.len()
     }
 
     /// About how many octets they take with their attributes.
     pub fn route_octets(&self) -> usize {
         let routes = self.route_count().saturating_mul(ROUTE_OCTETS);
-        let attributes = self.engine.rib.store.len().saturating_mul(ATTRIBUTES_OCTETS);
+        let attributes = self.engine.ribs.evpn.store.len().saturating_mul(ATTRIBUTES_OCTETS);
         routes.saturating_add(attributes)
     }
 }

@@ -11,7 +11,7 @@ use evpn_rib::table::PathCounts;
 use std::net::IpAddr;
 
 /// A configured neighbour.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Neighbor<'a> {
     /// Its number in the engine's inputs.
     pub index: PeerIdx,
@@ -19,9 +19,11 @@ pub struct Neighbor<'a> {
     pub settings: &'a NeighborSettings,
     /// Its session.
     pub session: &'a Session,
-    /// Routes held from it.
+    /// What is exchanged, family by family, ascending; empty while the session is down.
+    pub families: Vec<FamilyState>,
+    /// Routes held from it, of all families.
     pub received: PathCounts,
-    /// Routes that it is told.
+    /// Routes that it is told, of all families.
     pub advertised: usize,
     /// What was wrong with its messages.
     pub faults: Faults,
@@ -29,12 +31,25 @@ pub struct Neighbor<'a> {
     pub last_fault: Option<&'a str>,
     /// Until when its routes are kept without it, or unconfirmed.
     pub stale_until: Option<Time>,
-    /// We have told it everything (RFC 4724 section 2).
+    /// We have told it everything, of every family (RFC 4724 section 2).
     pub end_of_rib_sent: bool,
     /// It has told us everything.
     pub end_of_rib_received: bool,
-    /// EVPN routes flow: the session stands and the family is in common.
-    pub exchanges_routes: bool,
+}
+
+/// What is exchanged with a neighbour of one family.
+#[derive(Clone, Copy, Debug)]
+pub struct FamilyState {
+    /// Which.
+    pub family: Family,
+    /// Routes held from it.
+    pub received: PathCounts,
+    /// Routes that it is told.
+    pub advertised: usize,
+    /// We have told it everything.
+    pub end_of_rib_sent: bool,
+    /// It has told us everything.
+    pub end_of_rib_received: bool,
 }
 
 impl Neighbor<'_> {
@@ -48,18 +63,25 @@ impl Neighbor<'_> {
         self.session.state() == SessionState::Established
     }
 
+    /// Whether routes flow: the session stands and there is a family in common.
+    pub const fn exchanges_routes(&self) -> bool {
+        !self.families.is_empty()
+    }
+
     /// Whether it has still to tell its routes: the session stands, it promised an End-of-RIB by
     /// its graceful restart capability, and none came.
     pub fn owes_end_of_rib(&self) -> bool {
-        let promised = self.session.negotiated().is_some_and(|negotiated| {
-            negotiated.received.capabilities.iter().any(|c| match c {
-                Capability::GracefulRestart(restart) => {
-                    restart.families.iter().any(|(family, _)| *family == Family::EVPN)
-                }
-                _ => false,
+        let promised = |family: Family| {
+            self.session.negotiated().is_some_and(|negotiated| {
+                negotiated.received.capabilities.iter().any(|c| match c {
+                    Capability::GracefulRestart(restart) => {
+                        restart.families.iter().any(|(promised, _)| *promised == family)
+                    }
+                    _ => false,
+                })
             })
-        });
-        self.exchanges_routes && promised && !self.end_of_rib_received
+        };
+        self.families.iter().any(|state| !state.end_of_rib_received && promised(state.family))
     }
 }
 
@@ -80,21 +102,41 @@ impl<'a> View<'a> {
     }
 
     fn of_peer(&self, peer: &'a Peer) -> Neighbor<'a> {
-        let rib = &self.engine.rib;
-        let group = peer.up.as_ref().and_then(|up| up.group);
-        let updates = group.and_then(|key| rib.groups.get(&key)).map(|group| &group.updates);
+        let ribs = &self.engine.ribs;
+        let exchanged = peer.up.iter().flat_map(|up| &up.families);
+        let families = exchanged.filter_map(|(family, exchange)| {
+            let rib = ribs.get(*family)?;
+            let updates = &rib.groups.get(&exchange.group)?.updates;
+            Some(FamilyState {
+                family: *family,
+                received: rib.table.counts(peer.index),
+                advertised: updates.announced_to(peer.index),
+                end_of_rib_sent: exchange.end_of_rib_sent,
+                end_of_rib_received: exchange.end_of_rib_received,
+            })
+        });
+        let families: Vec<FamilyState> = families.collect();
+        let every =
+            |wanted: fn(&FamilyState) -> bool| !families.is_empty() && families.iter().all(wanted);
+        let (sent, received) = (every(|f| f.end_of_rib_sent), every(|f| f.end_of_rib_received));
+        let mut counts = PathCounts::default();
+        for held in ribs.iter().map(|rib| rib.table.counts(peer.index)) {
+            counts.held += held.held;
+            counts.rejected += held.rejected;
+            counts.stale += held.stale;
+        }
         Neighbor {
             index: peer.index,
             settings: &peer.settings,
             session: &peer.session,
-            received: rib.table.counts(peer.index),
-            advertised: updates.map_or(0, |updates| updates.announced_to(peer.index)),
+            received: counts,
+            advertised: families.iter().map(|family| family.advertised).sum(),
+            families,
             faults: peer.faults,
             last_fault: peer.last_fault.as_deref(),
             stale_until: peer.stale_until,
-            end_of_rib_sent: peer.up.as_ref().is_some_and(|up| up.end_of_rib_sent),
-            end_of_rib_received: peer.up.as_ref().is_some_and(|up| up.end_of_rib_received),
-            exchanges_routes: group.is_some(),
+            end_of_rib_sent: sent,
+            end_of_rib_received: received,
         }
     }
 }

@@ -10,9 +10,12 @@
 
 use super::{View, smallest};
 use crate::import::Target;
+use crate::rib::Rib;
 use bytes::Bytes;
 use evpn_proto::bgp::attributes::PathAttributes;
-use evpn_proto::types::{Esi, EthernetTag, Label, MacAddr, Rd, RouteKey, RouteType, Vni};
+use evpn_proto::types::{
+    Esi, EthernetTag, Family, Label, MacAddr, Rd, RouteKey, RouteType, RtMembership, Vni,
+};
 use evpn_rib::PeerIdx;
 use evpn_rib::decision::{Source, Step};
 use evpn_rib::table::{Dest, DestId, Path, Stale};
@@ -29,6 +32,8 @@ use thiserror::Error;
 /// Which routes. All that are given must hold.
 #[derive(Clone, Debug, Default)]
 pub struct RouteFilter {
+    /// Of this family; EVPN if none is given.
+    pub family: Option<Family>,
     /// Of this type.
     pub route_type: Option<RouteType>,
     /// Of this distinguisher.
@@ -43,18 +48,22 @@ pub struct RouteFilter {
 
 impl RouteFilter {
     const fn is_empty(&self) -> bool {
-        matches!(self, Self { route_type: None, rd: None, vni: None, mac: None, prefix: None })
+        let Self { family: _, route_type, rd, vni, mac, prefix } = self;
+        let by_kind = route_type.is_none() && rd.is_none() && vni.is_none();
+        by_kind && mac.is_none() && prefix.is_none()
     }
 
     fn takes(&self, key: &RouteKey) -> bool {
-        self.route_type.is_none_or(|t| key.route_type() == t)
+        self.route_type.is_none_or(|t| key.route_type() == Some(t))
             && self.rd.is_none_or(|rd| key.rd() == Some(rd))
             && self.mac.is_none_or(|wanted| match key {
                 RouteKey::MacIp { mac, .. } => *mac == wanted,
                 _ => false,
             })
             && self.prefix.is_none_or(|wanted| match key {
-                RouteKey::IpPrefix { prefix, .. } => *prefix == wanted,
+                RouteKey::IpPrefix { prefix, .. } | RouteKey::Unicast { prefix } => {
+                    *prefix == wanted
+                }
                 _ => false,
             })
     }
@@ -69,6 +78,10 @@ pub struct Cursor(RouteKey);
 #[error("this is no cursor of a page of routes: leave it out to begin at the first page")]
 pub struct CursorError;
 
+/// What a cursor begins with where the key is no EVPN route's: no types of EVPN.
+const UNICAST: u8 = 0;
+const MEMBERSHIP: u8 = 255;
+
 /// The order that people see: by distinguisher, then by type and key.
 pub(super) fn order(a: &RouteKey, b: &RouteKey) -> Ordering {
     a.rd().cmp(&b.rd()).then_with(|| a.cmp(b))
@@ -77,7 +90,12 @@ pub(super) fn order(a: &RouteKey, b: &RouteKey) -> Ordering {
 impl fmt::Display for Cursor {
     /// The type, then the fields of the key, in hexadecimal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut octets = vec![self.0.route_type().0];
+        let kind = match &self.0 {
+            RouteKey::Unicast { .. } => UNICAST,
+            RouteKey::RtMembership(_) => MEMBERSHIP,
+            key => key.route_type().map_or(UNICAST, |route_type| route_type.0),
+        };
+        let mut octets = vec![kind];
         octets.extend(self.0.rd().iter().flat_map(|rd| rd.0));
         match &self.0 {
             RouteKey::EthernetAd { esi, etag, .. } => {
@@ -103,6 +121,14 @@ impl fmt::Display for Cursor {
                 octets.extend(address_octets(prefix.addr()));
             }
             RouteKey::Opaque { body, .. } => octets.extend(body),
+            RouteKey::Unicast { prefix } => {
+                octets.push(prefix.prefix_len());
+                octets.extend(address_octets(prefix.addr()));
+            }
+            RouteKey::RtMembership(membership) => {
+                octets.push(membership.bits());
+                octets.extend(membership.octets());
+            }
         }
         octets.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
     }
@@ -132,6 +158,15 @@ impl FromStr for Cursor {
 /// The key that a cursor's octets name.
 fn key_of(octets: &[u8]) -> Option<RouteKey> {
     let (route_type, mut rest) = octets.split_first()?;
+    if let UNICAST | MEMBERSHIP = *route_type {
+        let rest = &mut rest;
+        let [bits] = take(rest)?;
+        return Some(if *route_type == UNICAST {
+            RouteKey::Unicast { prefix: IpNet::new(address_of(rest)?, bits).ok()? }
+        } else {
+            RouteKey::RtMembership(RtMembership::from_prefix(bits, take(rest)?)?)
+        });
+    }
     let route_type = RouteType(*route_type);
     let known = [
         RouteType::ETHERNET_AD,
@@ -240,6 +275,8 @@ pub struct RoutePath {
     pub labels: SmallVec<[Label; 2]>,
     /// What became of it.
     pub fate: PathFate,
+    /// It is not preferred and carries traffic nevertheless.
+    pub multipath: bool,
     /// Kept over its neighbour's restart and not confirmed yet.
     pub stale: bool,
     /// Since it last said something else.
@@ -270,7 +307,8 @@ impl PathFate {
 impl View<'_> {
     /// The page of at most `limit` routes that comes after the cursor.
     pub fn routes(&self, filter: &RouteFilter, after: Option<&Cursor>, limit: usize) -> Routes {
-        let table = &self.engine.rib.table;
+        let rib = self.rib(filter.family);
+        let table = &rib.table;
         let wanted = table.iter().filter(|(id, dest)| {
             !dest.paths().is_empty()
                 && filter.takes(&dest.key)
@@ -280,7 +318,7 @@ impl View<'_> {
         let rows = wanted.map(|(id, dest)| Row { key: &dest.key, id });
         let (page, more) = smallest(rows.filter(|row| beyond(row.key)), limit);
         let next = page.last().filter(|_| more).map(|row| Cursor(row.key.clone()));
-        let routes = page.iter().filter_map(|row| self.route(row.id)).collect();
+        let routes = page.iter().filter_map(|row| self.route_of(rib, row.id)).collect();
         let total = filter.is_empty().then(|| table.len());
         Routes { routes, next, total }
     }
@@ -299,18 +337,27 @@ impl View<'_> {
         imported || (rd.is_some() && dest.key.rd() == rd && ours())
     }
 
-    /// A route with everything that is known of its paths.
+    /// The table of a family; EVPN's if none is given or it has none.
+    fn rib(&self, family: Option<Family>) -> &'_ Rib {
+        let ribs = &self.engine.ribs;
+        family.and_then(|family| ribs.get(family)).unwrap_or(&ribs.evpn)
+    }
+
+    /// An EVPN route with everything that is known of its paths.
     pub(crate) fn route(&self, id: DestId) -> Option<Route> {
-        let dest = self.engine.rib.table.get(id)?;
+        self.route_of(&self.engine.ribs.evpn, id)
+    }
+
+    fn route_of(&self, rib: &Rib, id: DestId) -> Option<Route> {
+        let dest = rib.table.get(id)?;
         let paths = dest.paths().iter();
-        let mut paths: Vec<RoutePath> = paths.filter_map(|p| self.path(dest, p)).collect();
+        let mut paths: Vec<RoutePath> = paths.filter_map(|p| self.path(rib, dest, p)).collect();
         // Stable: within one fate they stay in the order of the neighbours.
         paths.sort_by_key(|path| path.fate.rank());
         Some(Route { key: dest.key.clone(), paths })
     }
 
-    fn path(&self, dest: &Dest, path: &Path) -> Option<RoutePath> {
-        let rib = &self.engine.rib;
+    fn path(&self, rib: &Rib, dest: &Dest, path: &Path) -> Option<RoutePath> {
         let info = rib.table.peer(path.peer)?;
         let route = rib.table.route(dest, path);
         Some(RoutePath {
@@ -320,7 +367,8 @@ impl View<'_> {
             esi: route.esi,
             gateway: route.gateway,
             labels: route.labels().filter(|label| label.value() != 0).collect(),
-            fate: self.fate(dest, path),
+            fate: fate(rib, dest, path),
+            multipath: is_multipath(rib, dest, path),
             stale: path.stale == Stale::Yes,
             age: self.age(path),
         })
@@ -330,26 +378,34 @@ impl View<'_> {
         let changed = Duration::from_secs(path.changed_at_seconds.into());
         Duration::from_nanos(self.now.time.as_nanos()).saturating_sub(changed)
     }
+}
 
-    /// What became of a path in the decision.
-    pub(crate) fn fate(&self, dest: &Dest, path: &Path) -> PathFate {
-        let rib = &self.engine.rib;
-        if let Some(reject) = path.reject {
-            return PathFate::Rejected(reject.text());
-        }
-        let beaten = |loser: &Path| rib.table.beaten_by(&rib.store, dest, loser);
-        if dest.best().is_none_or(|best| best.peer != path.peer) {
-            return beaten(path).map_or(PathFate::Rejected("its neighbor is gone"), PathFate::Lost);
-        }
-        let rivals = dest.paths().iter().filter(|p| p.peer != path.peer && p.reject.is_none());
-        // The strongest rival is the one that came furthest.
-        PathFate::Best(rivals.filter_map(beaten).max_by_key(|step| *step as u8))
+/// Whether the path carries traffic beside the preferred one.
+fn is_multipath(rib: &Rib, dest: &Dest, path: &Path) -> bool {
+    let is_best = dest.best().is_some_and(|best| best.peer == path.peer);
+    rib.family.is_unicast()
+        && !is_best
+        && rib.table.multipath(&rib.store, dest).iter().any(|other| other.peer == path.peer)
+}
+
+/// What became of a path in the decision.
+fn fate(rib: &Rib, dest: &Dest, path: &Path) -> PathFate {
+    if let Some(reject) = path.reject {
+        return PathFate::Rejected(reject.text());
     }
+    let beaten = |loser: &Path| rib.table.beaten_by(&rib.store, dest, loser);
+    if dest.best().is_none_or(|best| best.peer != path.peer) {
+        return beaten(path).map_or(PathFate::Rejected("its neighbor is gone"), PathFate::Lost);
+    }
+    let rivals = dest.paths().iter().filter(|p| p.peer != path.peer && p.reject.is_none());
+    // The strongest rival is the one that came furthest.
+    PathFate::Best(rivals.filter_map(beaten).max_by_key(|step| *step as u8))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use evpn_proto::types::Asn;
 
     #[test]
     fn a_cursor_survives_as_text_whatever_key_it_names() {
@@ -371,6 +427,10 @@ mod tests {
             RouteKey::IpPrefix { rd, etag, prefix: prefix("10.1.0.0/16") },
             RouteKey::IpPrefix { rd, etag, prefix: prefix("2001:db8::/32") },
             RouteKey::Opaque { route_type: RouteType(11), body },
+            RouteKey::Unicast { prefix: prefix("10.1.0.0/16") },
+            RouteKey::Unicast { prefix: prefix("2001:db8::/32") },
+            RouteKey::RtMembership(RtMembership::DEFAULT),
+            RouteKey::RtMembership(RtMembership::of(Asn(7), "1:2".parse().unwrap())),
         ];
         for key in keys {
             let text = Cursor(key.clone()).to_string();

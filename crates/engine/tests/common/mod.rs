@@ -12,7 +12,7 @@ use bytes::Bytes;
 use evpn_dataplane::facts::KernelEvent;
 use evpn_dataplane::object::{
     Change, FdbEntry, FdbKey, FdbTarget, FloodKey, IfIndex, Mode, Neighbour, NeighbourKey, Nexthop,
-    NexthopGroup, NexthopId, Route, RouteKey,
+    NexthopGroup, NexthopId, Route as KernelRoute, RouteKey,
 };
 use evpn_energy::UnixSeconds;
 use evpn_engine::settings::Settings;
@@ -21,7 +21,7 @@ use evpn_proto::bgp::attributes::PathAttributes;
 use evpn_proto::bgp::message::{Message, Update};
 use evpn_proto::bgp::session::{ConnectionId, MessageCounts, TransportError};
 use evpn_proto::bgp::wire::{DecodeContext, HEADER_LENGTH, decode};
-use evpn_proto::types::{EvpnRoute, MacAddr, Time};
+use evpn_proto::types::{MacAddr, Route, Time};
 use evpn_rib::PeerIdx;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, VecDeque};
@@ -38,7 +38,7 @@ pub(crate) struct Tables {
     pub(crate) fdb: BTreeMap<FdbKey, FdbEntry>,
     pub(crate) flood: BTreeMap<FloodKey, ()>,
     pub(crate) neighbours: BTreeMap<NeighbourKey, Neighbour>,
-    pub(crate) routes: BTreeMap<RouteKey, Route>,
+    pub(crate) routes: BTreeMap<RouteKey, KernelRoute>,
     pub(crate) nexthops: BTreeMap<NexthopId, Nexthop>,
     pub(crate) groups: BTreeMap<NexthopId, NexthopGroup>,
 }
@@ -259,7 +259,7 @@ impl Net {
         leaf: usize,
         from: u8,
         attributes: PathAttributes,
-        announced: Vec<EvpnRoute>,
+        announced: Vec<Route>,
     ) {
         let neighbor = self.view(leaf).neighbor(underlay(from)).unwrap();
         let (peer, connection) = (neighbor.index, neighbor.session.endpoints().unwrap().connection);

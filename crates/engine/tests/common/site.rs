@@ -11,7 +11,7 @@ use evpn_proto::bgp::attributes::{AsPath, ENCAP_VXLAN, ExtCommunity, PathAttribu
 use evpn_proto::bgp::message::Family;
 use evpn_proto::bgp::session::{GracefulRestartConfig, PeerAs, SessionConfig};
 use evpn_proto::types::{
-    Asn, EthernetTag, EvpnRoute, Label, MacAddr, Rd, RouteKey as Key, RouteTarget, Vni,
+    Asn, EthernetTag, Label, MacAddr, Rd, Route, RouteKey as Key, RouteTarget, Vni,
 };
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -93,6 +93,7 @@ pub(crate) fn settings(n: u8, peers: &[u8], ases: Ases) -> Settings {
         all_vnis: AllVnis::Served,
         vnis: BTreeMap::new(),
         route_target_form: RouteTargetForm::AsVni,
+        unicast: Default::default(),
         vrfs: vec![vrf(n)],
         multipath: Multipath { max_paths: 8, buckets: 64, weights: GroupWeights::Octet },
         sweep_delay: Duration::from_secs(60),
@@ -218,14 +219,14 @@ pub(crate) fn attributes(n: u8) -> PathAttributes {
 }
 
 /// A route for a host behind leaf `n`, with its VNI in the label.
-pub(crate) fn mac_route(n: u8, mac: MacAddr) -> EvpnRoute {
+pub(crate) fn mac_route(n: u8, mac: MacAddr) -> Route {
     let rd = Rd::ipv4(Ipv4Addr::new(10, 0, 0, n), 100);
     let key = Key::MacIp { rd, etag: EthernetTag(0), mac, ip: None };
-    EvpnRoute::labelled(key, Label::from(vni(VNI)))
+    Route::labelled(key, Label::from(vni(VNI)))
 }
 
 /// A prefix behind leaf `n`, with the attributes that carry it.
-pub(crate) fn prefix_route(n: u8, prefix: IpNet) -> (PathAttributes, EvpnRoute) {
+pub(crate) fn prefix_route(n: u8, prefix: IpNet) -> (PathAttributes, Route) {
     let mut attributes = attributes(n);
     let target = RouteTarget::auto(Asn(65000 + u32::from(n)), vni(L3VNI));
     attributes.ext_communities[0] = ExtCommunity::route_target(target);
@@ -233,5 +234,5 @@ pub(crate) fn prefix_route(n: u8, prefix: IpNet) -> (PathAttributes, EvpnRoute) 
     attributes.ext_communities.push(router);
     let rd = Rd::ipv4(Ipv4Addr::new(10, 0, 0, n), 5000);
     let key = Key::IpPrefix { rd, etag: EthernetTag(0), prefix };
-    (attributes, EvpnRoute::labelled(key, Label::from(vni(L3VNI))))
+    (attributes, Route::labelled(key, Label::from(vni(L3VNI))))
 }

@@ -2,7 +2,7 @@
 //!
 //! **A configuration names what we offer; what holds is what both sides' OPENs agree upon.**
 
-use crate::bgp::message::Family;
+use crate::bgp::message::{AddPath, Family};
 use crate::types::Asn;
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -98,6 +98,10 @@ pub struct SessionConfig {
     pub mode: Mode,
     /// Families that we offer.
     pub families: Vec<Family>,
+    /// Offer next hops of IPv6 for routes of IPv4 unicast (RFC 8950), where that is offered.
+    pub extended_next_hop: bool,
+    /// Families of which we would send or take several paths to a route (RFC 7911).
+    pub add_path: Vec<(Family, AddPath)>,
     /// Graceful restart; none to neither offer it nor keep a neighbor's routes.
     pub graceful_restart: Option<GracefulRestartConfig>,
     /// Offer messages of up to 65535 octets (RFC 8654).
@@ -123,6 +127,8 @@ impl SessionConfig {
             idle_hold_max: Duration::from_secs(60),
             mode: Mode::Active,
             families: vec![Family::EVPN],
+            extended_next_hop: true,
+            add_path: Vec::new(),
             graceful_restart: None,
             extended_message: true,
             enhanced_route_refresh: false,
@@ -168,6 +174,8 @@ impl SessionConfig {
             && self.router_id == other.router_id
             && self.hold_time == other.hold_time
             && self.families == other.families
+            && self.extended_next_hop == other.extended_next_hop
+            && self.add_path == other.add_path
             && self.extended_message == other.extended_message
             && self.enhanced_route_refresh == other.enhanced_route_refresh
             && restart_time(self) == restart_time(other)

@@ -4,7 +4,10 @@
 
 use super::config::SessionConfig;
 use super::reason::{Ending, OpenRefusal};
-use crate::bgp::message::{Capability, Family, ForwardingPreserved, GracefulRestart, Open};
+use crate::bgp::message::{
+    AddPath, Capability, Family, ForwardingPreserved, GracefulRestart, Open,
+};
+use crate::bgp::wire::FamilySet;
 use crate::types::{AS_TRANS, Asn};
 use std::fmt;
 use std::time::Duration;
@@ -48,6 +51,12 @@ pub struct Negotiated {
     pub route_refresh: bool,
     /// Both mark begin and end of a refresh (RFC 7313).
     pub enhanced_route_refresh: bool,
+    /// Families in common of which IPv6 next hops go for IPv4 routes (RFC 8950).
+    pub extended_next_hop: FamilySet,
+    /// Families in common whose routes come with path identifiers (RFC 7911).
+    pub add_path_received: FamilySet,
+    /// Families in common whose routes are sent with path identifiers.
+    pub add_path_sent: FamilySet,
     /// The neighbor's graceful restart with the families in common only, where both offer it. Its
     /// N is set only if ours is too.
     pub graceful_restart: Option<GracefulRestart>,
@@ -161,6 +170,13 @@ pub(super) fn our_open(config: &SessionConfig) -> Open {
     if config.extended_message {
         capabilities.push(Capability::ExtendedMessage);
     }
+    if config.extended_next_hop && config.families.contains(&Family::IPV4_UNICAST) {
+        let v6 = Family::IPV6_UNICAST.afi;
+        capabilities.push(Capability::ExtendedNextHop(vec![(Family::IPV4_UNICAST, v6)]));
+    }
+    if !config.add_path.is_empty() {
+        capabilities.push(Capability::AddPath(config.add_path.clone()));
+    }
     capabilities.push(Capability::FourOctetAs(config.local_as));
     if let Some(restart) = &config.graceful_restart {
         let forwarding = |family: &Family| match restart.preserved.contains(family) {
@@ -213,6 +229,8 @@ pub(super) fn negotiate(
         true => EXTENDED_MESSAGE_LENGTH_MAX,
         false => MESSAGE_LENGTH_MAX,
     };
+    let takes_v6 =
+        |family: &Family| extends_next_hop(sent, *family) && extends_next_hop(received, *family);
     let mut families = offered_families(sent);
     let theirs = offered_families(received);
     families.retain(|family| theirs.contains(family));
@@ -226,6 +244,13 @@ pub(super) fn negotiate(
         route_refresh: offers(received, &Capability::RouteRefresh),
         enhanced_route_refresh: both(&Capability::EnhancedRouteRefresh),
         graceful_restart: common_restart(sent, received, &families),
+        extended_next_hop: families.iter().copied().filter(takes_v6).collect(),
+        add_path_received: families
+            .iter()
+            .copied()
+            .filter(|f| add_path(received, sent, *f))
+            .collect(),
+        add_path_sent: families.iter().copied().filter(|f| add_path(sent, received, *f)).collect(),
         families,
         sent: sent.clone(),
         received: received.clone(),
@@ -234,6 +259,27 @@ pub(super) fn negotiate(
 
 fn offers(open: &Open, capability: &Capability) -> bool {
     open.capabilities.contains(capability)
+}
+
+/// Whether an OPEN offers next hops of IPv6 for a family of IPv4 (RFC 8950 section 4).
+fn extends_next_hop(open: &Open, family: Family) -> bool {
+    let v6 = Family::IPV6_UNICAST.afi;
+    open.capabilities.iter().any(|capability| match capability {
+        Capability::ExtendedNextHop(families) => families.contains(&(family, v6)),
+        _ => false,
+    })
+}
+
+/// Whether one side would send path identifiers of a family and the other take them (RFC 7911
+/// section 4).
+fn add_path(from: &Open, to: &Open, family: Family) -> bool {
+    let would = |open: &Open, does: fn(AddPath) -> bool| {
+        open.capabilities.iter().any(|capability| match capability {
+            Capability::AddPath(families) => families.iter().any(|(f, m)| *f == family && does(*m)),
+            _ => false,
+        })
+    };
+    would(from, AddPath::sends) && would(to, AddPath::receives)
 }
 
 fn has_four_octet_as(open: &Open) -> bool {

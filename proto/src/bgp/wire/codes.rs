@@ -131,12 +131,16 @@ pub mod capability {
     pub const MULTIPROTOCOL: u8 = 1;
     /// Route refresh (RFC 2918).
     pub const ROUTE_REFRESH: u8 = 2;
+    /// Extended next hop encoding (RFC 8950 section 4).
+    pub const EXTENDED_NEXT_HOP: u8 = 5;
     /// Extended message (RFC 8654).
     pub const EXTENDED_MESSAGE: u8 = 6;
     /// Graceful restart (RFC 4724).
     pub const GRACEFUL_RESTART: u8 = 64;
     /// 4-octet AS numbers (RFC 6793).
     pub const FOUR_OCTET_AS: u8 = 65;
+    /// ADD-PATH (RFC 7911 section 4).
+    pub const ADD_PATH: u8 = 69;
     /// Enhanced route refresh (RFC 7313).
     pub const ENHANCED_ROUTE_REFRESH: u8 = 70;
 }

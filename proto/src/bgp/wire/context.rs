@@ -34,7 +34,7 @@ pub enum SessionKind {
 }
 
 /// A set of the families that this implementation can speak of; a family beyond them is in none.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct FamilySet(u8);
 
 impl FamilySet {
@@ -43,7 +43,11 @@ impl FamilySet {
     /// L2VPN EVPN alone.
     pub const EVPN: Self = Self(1);
 
-    const MEMBERS: [Family; 3] = [Family::EVPN, Family::IPV4_UNICAST, Family::IPV6_UNICAST];
+    /// All of them.
+    pub const ALL: Self = Self(15);
+
+    const MEMBERS: [Family; 4] =
+        [Family::EVPN, Family::IPV4_UNICAST, Family::IPV6_UNICAST, Family::RT_CONSTRAINT];
 
     /// The set and the family; unchanged by a family that this implementation does not know.
     #[must_use]
@@ -71,6 +75,7 @@ impl FamilySet {
             Family::EVPN => 1,
             Family::IPV4_UNICAST => 2,
             Family::IPV6_UNICAST => 4,
+            Family::RT_CONSTRAINT => 8,
             _ => 0,
         }
     }
@@ -96,6 +101,10 @@ pub struct DecodeContext {
     pub length_max: usize,
     /// Families that both sides offered.
     pub families: FamilySet,
+    /// Families of which a next hop may be of IPv6 where the routes are of IPv4 (RFC 8950).
+    pub extended_next_hop: FamilySet,
+    /// Families whose routes come with path identifiers (RFC 7911).
+    pub add_path: FamilySet,
     /// Internal or external.
     pub session: SessionKind,
 }
@@ -106,6 +115,8 @@ impl DecodeContext {
         as_width: AsWidth::Two,
         length_max: super::MESSAGE_LENGTH_MAX,
         families: FamilySet::EMPTY,
+        extended_next_hop: FamilySet::EMPTY,
+        add_path: FamilySet::EMPTY,
         session: SessionKind::External,
     };
 }

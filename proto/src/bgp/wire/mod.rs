@@ -7,9 +7,8 @@
 //! **No octets make this module panic, wait for more, or take memory out of proportion to their
 //! number, and every message it writes it also reads.**
 //!
-//! Not read, on purpose: the IPv4 routes of RFC 4271's own fields and families other than EVPN
-//! (their syntax is checked where an error could hide our routes, then they are ignored), and path
-//! identifiers (RFC 7911, which is not offered).
+//! Families that were not agreed on are not read (their syntax is checked where an error could hide
+//! our routes, then they are ignored).
 
 pub mod codes;
 mod context;
@@ -22,7 +21,7 @@ mod reader;
 pub use context::{AsWidth, DecodeContext, EncodeContext, FamilySet, SessionKind};
 pub use decode::decode;
 pub use encode::{
-    announce, encode_announcements, encode_attribute, encode_attributes, encode_end_of_rib,
+    Shared, announce, encode_announcements, encode_attribute, encode_attributes, encode_end_of_rib,
     encode_keepalive, encode_notification, encode_open, encode_route_refresh, encode_withdrawals,
     withdraw,
 };

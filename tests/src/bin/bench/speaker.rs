@@ -14,7 +14,7 @@ use evpn_proto::bgp::wire::{
     AsWidth, EncodeContext, HEADER_LENGTH, MESSAGE_LENGTH_MAX, MessageType, encode_announcements,
     encode_keepalive, encode_open, frame,
 };
-use evpn_proto::types::{Asn, EthernetTag, EvpnRoute, Label, Rd, RouteKey, RouteTarget};
+use evpn_proto::types::{Asn, EthernetTag, Label, Rd, Route, RouteKey, RouteTarget};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpStream};
@@ -212,7 +212,7 @@ pub(crate) fn updates(macs: u32, form: Form) -> Result<Bytes> {
         ExtCommunity::route_target(RouteTarget::auto(Asn(SPEAKER_AS), site::vni())),
         ExtCommunity::encap(ENCAP_VXLAN),
     ];
-    let routes: Vec<EvpnRoute> = (0..macs)
+    let routes: Vec<Route> = (0..macs)
         .map(|number| {
             let key = RouteKey::MacIp {
                 rd: Rd::ipv4(REMOTE_VTEP, 100),
@@ -220,7 +220,7 @@ pub(crate) fn updates(macs: u32, form: Form) -> Result<Bytes> {
                 mac: site::mac(number),
                 ip: None,
             };
-            EvpnRoute::labelled(key, Label::from(site::vni()))
+            Route::labelled(key, Label::from(site::vni()))
         })
         .collect();
     let context = EncodeContext { as_width: AsWidth::Four, length_max: MESSAGE_LENGTH_MAX };
@@ -250,6 +250,7 @@ mod tests {
             length_max: MESSAGE_LENGTH_MAX,
             families: FamilySet::EVPN,
             session: SessionKind::External,
+            ..DecodeContext::INITIAL
         };
         let (mut keys, mut count) = (BTreeSet::new(), 0);
         while let Some(found) = frame(stream, MESSAGE_LENGTH_MAX).expect("a header") {

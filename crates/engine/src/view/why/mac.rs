@@ -125,10 +125,10 @@ impl View<'_> {
             let imports = evi.import.texts(vni);
             return rejected(no_target(path, &format!("VNI {vni}"), &imports));
         }
-        let dest = self.engine.rib.table.get(id);
+        let dest = self.engine.ribs.evpn.table.get(id);
         let offered = dest.and_then(|dest| {
             let path = dest.best()?;
-            let attributes = self.engine.rib.store.get(path.attributes)?;
+            let attributes = self.engine.ribs.evpn.store.get(path.attributes)?;
             Some((dest, Offered { id, dest, path, attributes }))
         });
         let Some((dest, offered)) = offered else { return rejected("it has just gone".into()) };

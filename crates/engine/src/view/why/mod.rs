@@ -118,7 +118,7 @@ impl Table {
 impl View<'_> {
     /// The routes whose key is wanted, in the table's order.
     fn routes_where(&self, wanted: impl Fn(&RouteKey) -> bool) -> Vec<(DestId, Route)> {
-        let table = &self.engine.rib.table;
+        let table = &self.engine.ribs.evpn.table;
         let found = table.iter().filter(|(_, dest)| wanted(&dest.key));
         let mut found: Vec<_> = found.filter_map(|(id, _)| Some((id, self.route(id)?))).collect();
         found.sort_by(|(_, a), (_, b)| order(&a.key, &b.key));

@@ -172,9 +172,9 @@ impl View<'_> {
         here: Option<&str>,
     ) -> (Fate, String) {
         let rejected = |why: String| (Fate::Rejected, why);
-        let offered = self.engine.rib.table.get(id).and_then(|dest| {
+        let offered = self.engine.ribs.evpn.table.get(id).and_then(|dest| {
             let path = dest.best()?;
-            let attributes = self.engine.rib.store.get(path.attributes)?;
+            let attributes = self.engine.ribs.evpn.store.get(path.attributes)?;
             Some(Offered { id, dest, path, attributes })
         });
         let Some(offered) = offered else { return rejected("it has just gone".into()) };

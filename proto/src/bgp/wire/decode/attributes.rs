@@ -13,6 +13,7 @@
 
 use super::as_path::merged;
 use super::faults::{Faults, Refusal, reset};
+use super::mp::{NextHop, is_host};
 use super::value::{name, value};
 use crate::bgp::attributes::{
     AsPath, AttributeValue, Community, ExtCommunity, Origin, Partial, PathAttributes, PmsiTunnel,
@@ -25,7 +26,7 @@ use crate::bgp::wire::reader::Reader;
 use crate::bgp::wire::{AsWidth, DecodeContext, SessionKind};
 use crate::types::{AS_TRANS, Asn};
 use bytes::{BufMut, Bytes, BytesMut};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 /// Flags of a well-known attribute.
 const WELL_KNOWN: u8 = FLAG_TRANSITIVE;
@@ -69,7 +70,7 @@ struct Aggregator {
 }
 
 /// What the attributes say, before it is known whether they are all there.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Collected<'a> {
     /// MP_REACH_NLRI, to be read by [`super::mp`].
     pub(super) mp_reach: Option<Attribute<'a>>,
@@ -80,6 +81,7 @@ pub(super) struct Collected<'a> {
     origin: Option<Origin>,
     as_path: Option<AsPath>,
     as4_path: Option<AsPath>,
+    next_hop: Option<Ipv4Addr>,
     med: Option<u32>,
     local_pref: Option<u32>,
     communities: Vec<Community>,
@@ -188,7 +190,7 @@ struct Rule {
 const fn rule(code: u8) -> Option<Rule> {
     use Action::{DiscardAttribute, TreatAsWithdraw};
     let (flags, on_error) = match code {
-        // RFC 7606 §7.1 to §7.5. NEXT_HOP is checked and not used (RFC 4760 §3).
+        // RFC 7606 §7.1 to §7.5.
         code::ORIGIN | code::AS_PATH | code::NEXT_HOP | code::LOCAL_PREF => {
             (WELL_KNOWN, TreatAsWithdraw)
         }
@@ -274,21 +276,42 @@ impl<'a> Collected<'a> {
             Some(AttributeValue::Pmsi(pmsi)) => {
                 (self.pmsi, self.partial.pmsi) = (Some(pmsi), partial);
             }
-            // NEXT_HOP is MP_REACH_NLRI's to say (RFC 4760 §3). A metric of the IGP is nobody's
+            // Of no use to the routes of MP_REACH_NLRI, which has its own (RFC 4760 §3).
+            Some(AttributeValue::NextHop(hop)) => self.next_hop = Some(hop),
+            // A metric of the IGP is nobody's
             // where AIGP is not enabled, as it is not here (RFC 7311 §3.4): well formed or not, it
             // is dropped like any optional attribute that is neither known nor transitive.
-            Some(AttributeValue::NextHop(_) | AttributeValue::Aigp(_)) => {}
+            Some(AttributeValue::Aigp(_)) => {}
             // Relayed as they came, once they have been found well formed.
             _ => self.unknown.push(next.raw()),
         }
         Ok(())
     }
 
+    /// The set of the routes in the NLRI field. RFC 7606 §3(d): without NEXT_HOP they count as
+    /// withdrawn, and so do those whose next hop cannot be a host's (RFC 4271 §6.3).
+    pub(super) fn for_classic(
+        &self,
+        list: Reader<'_>,
+        faults: &mut Faults,
+    ) -> Option<PathAttributes> {
+        let kind = match self.next_hop {
+            None => ErrorKind::Missing,
+            Some(hop) if !is_host(hop.into()) => ErrorKind::Conflict,
+            Some(hop) => {
+                let next_hop = NextHop { address: hop.into(), link_local: None };
+                return self.clone().into_attributes(next_hop, list, faults);
+            }
+        };
+        faults.note(list.error(name(code::NEXT_HOP), kind), Action::TreatAsWithdraw);
+        None
+    }
+
     /// The set, once a route has claimed it. RFC 7606 §3(d): without ORIGIN or AS_PATH there is
     /// none, and its routes count as withdrawn. `list` says where they should have been.
     pub(super) fn into_attributes(
         self,
-        next_hop: IpAddr,
+        next_hop: NextHop,
         list: Reader<'_>,
         faults: &mut Faults,
     ) -> Option<PathAttributes> {
@@ -317,7 +340,8 @@ impl<'a> Collected<'a> {
         Some(PathAttributes {
             origin,
             as_path,
-            next_hop,
+            next_hop: next_hop.address,
+            link_local: next_hop.link_local,
             med: self.med,
             local_pref: self.local_pref,
             communities: self.communities,

@@ -2,10 +2,11 @@
 //!
 //! **The action is that of the worst error ever noted, also of errors that are not kept.**
 
-use super::nlri::EvpnRoutes;
+use super::nlri::Routes;
 use crate::bgp::message::Notification;
 use crate::bgp::wire::codes::error;
 use crate::bgp::wire::error::{Action, UpdateError, WireError};
+use crate::types::Family;
 use bytes::Bytes;
 
 /// How many errors of one UPDATE are kept: a message of rubbish could hold tens of thousands.
@@ -20,6 +21,8 @@ pub(super) struct Faults {
     pub(super) action: Action,
     /// What single routes came to.
     routes_action: Action,
+    /// The family that is given up, if one is.
+    pub(super) disabled: Option<Family>,
 }
 
 impl Faults {
@@ -31,9 +34,16 @@ impl Faults {
         self.action = self.action.max(action);
     }
 
+    /// Gives up a family (RFC 7606 section 2).
+    #[cold]
+    pub(super) fn disable(&mut self, family: Family, error: WireError) {
+        self.note(error, Action::DisableAfiSafi);
+        self.disabled.get_or_insert(family);
+    }
+
     /// Takes over what is wrong with single routes: it has been acted on, so none of it withdraws
     /// the others.
-    pub(super) fn absorb_routes(&mut self, routes: &EvpnRoutes) {
+    pub(super) fn absorb_routes(&mut self, routes: &Routes) {
         let room = ERRORS_MAX.saturating_sub(self.errors.len());
         self.errors.extend(routes.errors.iter().take(room));
         self.routes_action = self.routes_action.max(routes.action);

@@ -6,17 +6,17 @@
 
 use super::attributes::next;
 use super::faults::{Faults, Refusal};
-use super::nlri::{Direction, PathIds, Run, route, routes};
-use super::update::{attributes_of, update};
+use super::nlri::{Direction, PathIds, Run, routes};
+use super::update::{fields, update};
 use super::value::{known_name, value};
 use super::{TYPE_AT, read};
 use crate::bgp::attributes::AttributeValue;
-use crate::bgp::message::{Family, Message, Notification, Update};
-use crate::bgp::wire::DecodeContext;
+use crate::bgp::message::{Message, Notification, Update};
 use crate::bgp::wire::error::{Action, UpdateError, WireError};
 use crate::bgp::wire::frame::{HEADER_LENGTH, MessageType};
 use crate::bgp::wire::reader::Reader;
-use crate::types::EvpnRoute;
+use crate::bgp::wire::{DecodeContext, FamilySet};
+use crate::types::{Family, Route};
 use bytes::Bytes;
 
 /// What octets say, and what a session would make of them.
@@ -36,9 +36,9 @@ pub struct Inspection {
     pub notification: Option<Notification>,
     /// Every attribute in the order sent, those with errors included.
     pub attributes: Vec<SeenAttribute>,
-    /// EVPN routes that are announced, after what the errors took away.
+    /// Routes that are announced, after what the errors took away.
     pub routes: Vec<SeenRoute>,
-    /// EVPN routes that are withdrawn, those included that an error withdraws.
+    /// Routes that are withdrawn, those included that an error withdraws.
     pub withdrawn: Vec<SeenRoute>,
 }
 
@@ -48,7 +48,7 @@ pub struct SeenRoute {
     /// Its path identifier (RFC 7911), where there are any.
     pub path_id: Option<u32>,
     /// The route, labels included also where it is withdrawn.
-    pub route: EvpnRoute,
+    pub route: Route,
 }
 
 /// An attribute as it stands.
@@ -69,7 +69,8 @@ pub struct SeenAttribute {
 /// Looks at a whole message, header included.
 pub fn inspect_message(octets: &[u8], context: &DecodeContext, path_ids: PathIds) -> Inspection {
     let mut faults = Faults::default();
-    let read = read(octets, context, path_ids, &mut faults);
+    let context = &with_path_ids(context, path_ids);
+    let read = read(octets, context, &mut faults);
     let mut seen =
         Inspection { message_type: octets.get(TYPE_AT).copied(), ..Inspection::default() };
     let mut body = Reader::new(octets);
@@ -78,7 +79,7 @@ pub fn inspect_message(octets: &[u8], context: &DecodeContext, path_ids: PathIds
     if body.take(HEADER_LENGTH, "header").is_ok() && is_update {
         seen.attributes = attributes(body, context);
     }
-    settle(&mut seen, read, faults, path_ids);
+    settle(&mut seen, read, faults, (body, context));
     seen
 }
 
@@ -86,24 +87,25 @@ pub fn inspect_message(octets: &[u8], context: &DecodeContext, path_ids: PathIds
 pub fn inspect_update(octets: &[u8], context: &DecodeContext, path_ids: PathIds) -> Inspection {
     let mut faults = Faults::default();
     let body = Reader::new(octets);
-    let read = update(body, context, path_ids, &mut faults).map(Message::Update);
+    let context = &with_path_ids(context, path_ids);
+    let read = update(body, context, &mut faults).map(Message::Update);
     let mut seen = Inspection {
         message_type: Some(MessageType::Update as u8),
         attributes: attributes(body, context),
         ..Inspection::default()
     };
-    settle(&mut seen, read, faults, path_ids);
+    settle(&mut seen, read, faults, (body, context));
     seen
 }
 
 /// Looks at a run of NLRI as it stands in MP_REACH_NLRI of family 25/70.
 pub fn inspect_nlri(octets: &[u8], path_ids: PathIds) -> Inspection {
-    let run = Reader::new(octets);
+    let run = Run { rest: Reader::new(octets), family: Family::EVPN, path_ids };
     let mut seen = Inspection::default();
-    match routes(run, Direction::Announced, path_ids) {
+    match routes(run, Direction::Announced) {
         Ok(found) => {
             (seen.action, seen.errors) = (found.action, found.errors);
-            seen.share_out(octets, path_ids, &found.announced);
+            seen.share_out(run, &found.announced);
         }
         // RFC 7606 §5.3 and §2: where the next route begins cannot be told any more.
         Err(error) => {
@@ -119,13 +121,13 @@ fn settle(
     seen: &mut Inspection,
     read: Result<Message, Refusal>,
     faults: Faults,
-    path_ids: PathIds,
+    (body, context): (Reader<'_>, &DecodeContext),
 ) {
     match read {
         Ok(Message::Update(update)) => {
             (seen.action, seen.errors) = (update.action, update.errors.clone());
             if update.action < Action::DisableAfiSafi {
-                seen.take_routes(&update, path_ids);
+                seen.take_routes(&update, body, context);
             }
             seen.message = Some(Message::Update(update));
         }
@@ -141,32 +143,53 @@ fn settle(
     }
 }
 
+/// As a session would read it that has agreed on path identifiers for every family, or for none.
+fn with_path_ids(context: &DecodeContext, path_ids: PathIds) -> DecodeContext {
+    let add_path = match path_ids {
+        PathIds::Absent => context.add_path,
+        PathIds::Present => FamilySet::ALL,
+    };
+    DecodeContext { add_path, ..context.clone() }
+}
+
 impl Inspection {
-    fn take_routes(&mut self, update: &Update, path_ids: PathIds) {
-        let octets = |wanted: fn(&AttributeValue) -> Option<Bytes>| {
+    fn take_routes(&mut self, update: &Update, body: Reader<'_>, context: &DecodeContext) {
+        let nlri = |wanted: fn(&AttributeValue) -> Option<(Family, Bytes)>| {
             let mut values = self.attributes.iter().filter_map(|a| a.value.as_ref().ok()?.as_ref());
-            values.find_map(wanted).unwrap_or_default()
+            values.find_map(wanted).filter(|(family, _)| context.families.contains(*family))
         };
-        let reach = octets(|value| match value {
-            AttributeValue::MpReach { family: Family::EVPN, nlri, .. } => Some(nlri.clone()),
+        let reach = nlri(|value| match value {
+            AttributeValue::MpReach { family, nlri, .. } => Some((*family, nlri.clone())),
             _ => None,
         });
-        let unreach = octets(|value| match value {
-            AttributeValue::MpUnreach { family: Family::EVPN, nlri } => Some(nlri.clone()),
+        let unreach = nlri(|value| match value {
+            AttributeValue::MpUnreach { family, nlri } => Some((*family, nlri.clone())),
             _ => None,
         });
-        if !update.withdrawn.is_empty() {
-            self.withdrawn = seen_routes(&unreach, Direction::Withdrawn, path_ids).collect();
+        let run = |family, rest| Run { rest, family, path_ids: PathIds::of(family, context) };
+        let classic = Family::IPV4_UNICAST;
+        let fields = fields(body).ok().filter(|_| context.families.contains(classic));
+        if let Some(fields) = &fields {
+            let gone = run(classic, fields.withdrawn);
+            self.withdrawn.extend(seen_routes(gone, Direction::Withdrawn));
         }
-        if !(update.announced.is_empty() && update.withdrawn.is_empty()) {
-            self.share_out(&reach, path_ids, &update.announced);
+        if let Some((family, octets)) = &unreach {
+            let gone = run(*family, Reader::new(octets));
+            self.withdrawn.extend(seen_routes(gone, Direction::Withdrawn));
+        }
+        if let Some(fields) = &fields {
+            let announced = update.classic.as_ref().map(|classic| classic.announced.as_slice());
+            self.share_out(run(classic, fields.nlri), announced.unwrap_or_default());
+        }
+        if let Some((family, octets)) = &reach {
+            self.share_out(run(*family, Reader::new(octets)), &update.announced);
         }
     }
 
-    /// Sorts the routes of MP_REACH_NLRI into those that stand and those that an error withdraws.
-    fn share_out(&mut self, octets: &[u8], path_ids: PathIds, announced: &[EvpnRoute]) {
+    /// Sorts the routes of a run into those that stand and those that an error withdraws.
+    fn share_out(&mut self, run: Run<'_>, announced: &[Route]) {
         let mut announced = announced.iter().peekable();
-        for seen in seen_routes(octets, Direction::Announced, path_ids) {
+        for seen in seen_routes(run, Direction::Announced) {
             if announced.next_if(|route| **route == seen.route).is_some() {
                 self.routes.push(seen);
             } else {
@@ -177,22 +200,18 @@ impl Inspection {
 }
 
 /// The routes of a run that are well formed.
-fn seen_routes(
-    octets: &[u8],
-    direction: Direction,
-    path_ids: PathIds,
-) -> impl Iterator<Item = SeenRoute> {
-    let run = Run { rest: Reader::new(octets), path_ids };
+fn seen_routes(run: Run<'_>, direction: Direction) -> impl Iterator<Item = SeenRoute> {
     run.filter_map(move |item| {
         let item = item.ok()?;
-        let route = route(item.route_type, item.body, direction).ok()?;
-        Some(SeenRoute { path_id: item.path_id, route })
+        Some(SeenRoute { path_id: item.path_id, route: item.route(direction).ok()? })
     })
 }
 
 /// Every attribute of an UPDATE's body, up to where the list breaks off.
 fn attributes(body: Reader<'_>, context: &DecodeContext) -> Vec<SeenAttribute> {
-    let Some(mut list) = attributes_of(body) else { return Vec::new() };
+    let Some(mut list) = fields(body).ok().map(|fields| fields.attributes) else {
+        return Vec::new();
+    };
     let mut seen = Vec::new();
     while !list.is_empty() {
         let Ok(attribute) = next(&mut list) else { break };

@@ -12,6 +12,7 @@ mod mp;
 mod multicast;
 mod nlri;
 mod open;
+mod prefix;
 mod update;
 mod value;
 
@@ -20,7 +21,7 @@ pub use faults::ERRORS_MAX;
 pub use inspect::{
     Inspection, SeenAttribute, SeenRoute, inspect_message, inspect_nlri, inspect_update,
 };
-pub use nlri::{Direction, EvpnRoutes, PathIds, decode_nlri};
+pub use nlri::{Direction, PathIds, Routes, decode_nlri};
 
 use super::codes::{error, header, route_refresh};
 use super::error::{ErrorKind, WireError};
@@ -42,17 +43,11 @@ const TYPE_AT: usize = 18;
 /// # Errors
 /// The NOTIFICATION to send before the session ends (RFC 4271 section 6, RFC 7606, RFC 7313).
 pub fn decode(message: &[u8], context: &DecodeContext) -> Result<Message, Notification> {
-    read(message, context, PathIds::Absent, &mut Faults::default())
-        .map_err(|refusal| refusal.notification)
+    read(message, context, &mut Faults::default()).map_err(|refusal| refusal.notification)
 }
 
 /// As [`decode`], and tells what is wrong and where.
-fn read(
-    message: &[u8],
-    context: &DecodeContext,
-    path_ids: PathIds,
-    faults: &mut Faults,
-) -> Result<Message, Refusal> {
+fn read(message: &[u8], context: &DecodeContext, faults: &mut Faults) -> Result<Message, Refusal> {
     let whole = Reader::new(message);
     let found = frame(message, context.length_max).map_err(|n| of_header(n, whole))?;
     let mut body = whole;
@@ -64,7 +59,7 @@ fn read(
     };
     match found.kind {
         MessageType::Open => open::open(body).map(Message::Open),
-        MessageType::Update => update::update(body, context, path_ids, faults).map(Message::Update),
+        MessageType::Update => update::update(body, context, faults).map(Message::Update),
         MessageType::Notification => {
             notification(body).map(Message::Notification).map_err(|error| cut_short(message, error))
         }

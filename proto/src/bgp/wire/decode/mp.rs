@@ -5,33 +5,40 @@
 //! MP_UNREACH_NLRI: AFI (2) | SAFI (1) | NLRI
 //! ```
 //!
-//! **An attribute of a family that is not ours changes nothing; one of ours that cannot be read
-//! disables the family and leaves the session (RFC 7606 section 2).**
+//! **An attribute of a family that was not agreed on changes nothing; one that was and cannot be
+//! read disables the family and leaves the session (RFC 7606 section 2).**
 
 use super::attributes::Attribute;
 use super::faults::{Faults, Refusal, reset};
-use super::nlri::{Direction, EvpnRoutes, PathIds, routes};
+use super::nlri::{Direction, PathIds, Routes, Run, routes};
 use crate::bgp::message::Family;
 use crate::bgp::wire::DecodeContext;
 use crate::bgp::wire::codes::{attribute, update};
 use crate::bgp::wire::error::{Action, ErrorKind, WireError};
 use crate::bgp::wire::reader::{Reader, leaf};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What MP_REACH_NLRI says.
 #[derive(Default)]
 pub(super) struct Reach {
     /// Whether it is there and names routes, be they ours or not: RFC 7606 §5.2 asks.
     pub(super) names_routes: bool,
-    /// Our routes with their next hop.
-    pub(super) ours: Option<(IpAddr, EvpnRoutes)>,
+    /// The routes with their next hop, of a family that was agreed on.
+    pub(super) ours: Option<(NextHop, Routes)>,
+}
+
+/// A next hop, with the link-local address beside it where there is one (RFC 2545 section 3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct NextHop {
+    pub(super) address: IpAddr,
+    pub(super) link_local: Option<Ipv6Addr>,
 }
 
 /// What MP_UNREACH_NLRI says.
 #[derive(Default)]
 pub(super) struct Unreach {
-    /// Our routes.
-    pub(super) ours: Option<EvpnRoutes>,
+    /// The routes, of a family that was agreed on.
+    pub(super) ours: Option<Routes>,
     /// The negotiated family of which it names no route.
     pub(super) empty: Option<Family>,
 }
@@ -43,7 +50,6 @@ pub(super) struct Unreach {
 pub(super) fn reach(
     found: Attribute<'_>,
     context: &DecodeContext,
-    path_ids: PathIds,
     faults: &mut Faults,
 ) -> Result<Reach, Refusal> {
     let mut value = found.value;
@@ -51,13 +57,14 @@ pub(super) fn reach(
     if !is_ours(family, found.value, context, faults) {
         return Ok(Reach { names_routes: true, ours: None });
     }
-    let read = flags(&found)
-        .and_then(|()| next_hop(&mut value))
-        .and_then(|hop| routes(value, Direction::Announced, path_ids).map(|routes| (hop, routes)));
+    let read = flags(&found).and_then(|()| next_hop(&mut value, family, context)).and_then(|hop| {
+        let found = routes(run(value, family, context), Direction::Announced)?;
+        Ok((hop, found))
+    });
     match read {
         Ok((hop, found_routes)) => {
             // Without a route the next hop is nobody's.
-            if !value.is_empty() && !is_host(hop) {
+            if !value.is_empty() && !is_host(hop.address) {
                 let error = found.value.error("next hop", ErrorKind::Conflict);
                 faults.note(error, Action::TreatAsWithdraw);
             }
@@ -65,7 +72,7 @@ pub(super) fn reach(
             Ok(Reach { names_routes: !value.is_empty(), ours: Some((hop, found_routes)) })
         }
         Err(error) => {
-            faults.note(error, Action::DisableAfiSafi);
+            faults.disable(family, error);
             Ok(Reach { names_routes: true, ours: None })
         }
     }
@@ -78,7 +85,6 @@ pub(super) fn reach(
 pub(super) fn unreach(
     found: Attribute<'_>,
     context: &DecodeContext,
-    path_ids: PathIds,
     faults: &mut Faults,
 ) -> Result<Unreach, Refusal> {
     let mut value = found.value;
@@ -87,13 +93,15 @@ pub(super) fn unreach(
     if !is_ours(family, found.value, context, faults) {
         return Ok(Unreach { ours: None, empty });
     }
-    match flags(&found).and_then(|()| routes(value, Direction::Withdrawn, path_ids)) {
+    let read =
+        flags(&found).and_then(|()| routes(run(value, family, context), Direction::Withdrawn));
+    match read {
         Ok(found_routes) => {
             faults.absorb_routes(&found_routes);
             Ok(Unreach { ours: Some(found_routes), empty })
         }
         Err(error) => {
-            faults.note(error, Action::DisableAfiSafi);
+            faults.disable(family, error);
             Ok(Unreach::default())
         }
     }
@@ -113,7 +121,12 @@ fn is_ours(family: Family, at: Reader<'_>, context: &DecodeContext, faults: &mut
         faults.note(at.error("multiprotocol NLRI", kind), Action::DiscardNlri);
         return false;
     }
-    family == Family::EVPN
+    true
+}
+
+fn run<'a>(rest: Reader<'a>, family: Family, context: &DecodeContext) -> Run<'a> {
+    let path_ids = PathIds::of(family, context);
+    Run { rest, family, path_ids }
 }
 
 /// RFC 7606 §5.3: wrong flags make the attribute incorrect as a whole.
@@ -127,23 +140,42 @@ fn flags(found: &Attribute<'_>) -> Result<(), WireError> {
 
 /// The next hop up to the reserved octet. RFC 7606 §7.11: of another length it hides where the
 /// routes begin.
-fn next_hop(value: &mut Reader<'_>) -> Result<IpAddr, WireError> {
+fn next_hop(
+    value: &mut Reader<'_>,
+    family: Family,
+    context: &DecodeContext,
+) -> Result<NextHop, WireError> {
     const FIELD: &str = "next hop";
     let at = *value;
     let length = value.u8("next hop length")?;
     let octets = value.take(length.into(), FIELD)?;
-    let hop = match length {
-        4 => octets.parse(FIELD, leaf::ipv4)?,
-        16 => octets.parse(FIELD, leaf::ipv6)?,
-        // RFC 2545 §3: global, then link-local; the second is of no use across a fabric.
-        32 => octets.parse(FIELD, (leaf::ipv6, leaf::ipv6))?.0,
+    // RFC 8950 §3: IPv6 next hops of IPv4 prefixes are to be agreed on; of other families either
+    // goes, but for IPv6 prefixes, which need their own.
+    let takes_v4 = family != Family::IPV6_UNICAST;
+    let takes_v6 = family != Family::IPV4_UNICAST || context.extended_next_hop.contains(family);
+    let (address, link_local) = match length {
+        4 if takes_v4 => (octets.parse(FIELD, leaf::ipv4)?, None),
+        16 if takes_v6 => (octets.parse(FIELD, leaf::ipv6)?, None),
+        // RFC 2545 §3: global, then link-local.
+        32 if takes_v6 => {
+            let (global, beside) = octets.parse(FIELD, (leaf::ipv6, leaf::ipv6))?;
+            (global, link_local(beside))
+        }
         _ => return Err(at.error("next hop length", ErrorKind::BadLength(length.into()))),
     };
     value.u8("reserved octet")?;
-    Ok(hop)
+    Ok(NextHop { address, link_local })
+}
+
+/// The second address of a next hop, which is of use only if it is link-local.
+fn link_local(address: IpAddr) -> Option<Ipv6Addr> {
+    match address {
+        IpAddr::V6(address) if address.is_unicast_link_local() => Some(address),
+        _ => None,
+    }
 }
 
 /// Whether an address can be that of a VTEP: encapsulation towards any other would flood or vanish.
-fn is_host(hop: IpAddr) -> bool {
+pub(super) fn is_host(hop: IpAddr) -> bool {
     !hop.is_unspecified() && !hop.is_multicast() && hop != IpAddr::V4(Ipv4Addr::BROADCAST)
 }

@@ -8,7 +8,7 @@
 use super::nlri::{self, Direction, MAX_ESI, sized_ip};
 use crate::bgp::wire::error::{ErrorKind, WireError};
 use crate::bgp::wire::reader::{Reader, leaf};
-use crate::types::{Esi, EvpnRoute, Flow, Membership, MulticastKey, RouteKey, RouteType};
+use crate::types::{Esi, Flow, Membership, MulticastKey, Route, RouteKey, RouteType};
 use bytes::Bytes;
 use std::net::IpAddr;
 
@@ -33,7 +33,7 @@ impl RouteKey {
 }
 
 /// Reads a route of types 6 to 11.
-pub(super) fn route(route_type: RouteType, body: Reader<'_>) -> Result<EvpnRoute, WireError> {
+pub(super) fn route(route_type: RouteType, body: Reader<'_>) -> Result<Route, WireError> {
     let mut rest = body;
     key(route_type, &mut rest)?;
     let length = body.len().saturating_sub(rest.len());
@@ -43,12 +43,12 @@ pub(super) fn route(route_type: RouteType, body: Reader<'_>) -> Result<EvpnRoute
         return Err(rest.bad_length("what follows the key of a multicast route"));
     }
     Ok(match *rest.octets() {
-        [flags] => EvpnRoute::with_membership(key, Membership { flags, ..Membership::default() }),
+        [flags] => Route::with_membership(key, Membership { flags, ..Membership::default() }),
         [a, b, c, d, max_response, flags] => {
             let reserved = [a, b, c, d];
-            EvpnRoute::with_membership(key, Membership { reserved, max_response, flags })
+            Route::with_membership(key, Membership { reserved, max_response, flags })
         }
-        _ => EvpnRoute::bare(key),
+        _ => Route::bare(key),
     })
 }
 

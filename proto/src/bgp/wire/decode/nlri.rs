@@ -1,25 +1,27 @@
-//! EVPN routes as they stand in MP_REACH_NLRI and MP_UNREACH_NLRI (RFC 7432 section 7, RFC 9136
-//! section 3, RFC 9251 section 9).
+//! Routes as they stand in MP_REACH_NLRI, MP_UNREACH_NLRI and in an UPDATE's own fields: a run of
+//! them, whatever their family, and those of EVPN (RFC 7432 section 7, RFC 9136 section 3, RFC 9251
+//! section 9).
 //!
 //! ```text
-//! +----------------+----------------+---------------------- - -
-//! | type (1)       | length (1)     | body (length octets)
-//! +----------------+----------------+---------------------- - -
+//! EVPN:    | type (1) | length (1)  | body (length octets)
+//! others:  | length in bits (1)     | prefix (as many octets as its bits need)
+//! with ADD-PATH each after a path identifier (4)
 //! ```
 //!
 //! **A run whose boundaries cannot be walked to the end yields no route at all; within a run that
 //! can, a bad route costs only itself.**
 //!
-//! Types 1 to 5 are read here. Types 6 to 11 are checked ([`super::multicast`]) and, like every
+//! Of EVPN types 1 to 5 are read here. Types 6 to 11 are checked ([`super::multicast`]) and, like every
 //! other type, kept as octets to be relayed (RFC 7606 section 5.4 asks to discard what is not
 //! recognised "unless specified otherwise"; a route reflector that discards would break its
 //! clients). Nothing in evpnd acts on an opaque route.
 
 use super::faults::Faults;
-use super::multicast;
+use super::{multicast, prefix};
+use crate::bgp::wire::DecodeContext;
 use crate::bgp::wire::error::{Action, ErrorKind, UpdateError, WireError};
 use crate::bgp::wire::reader::{Reader, leaf};
-use crate::types::{Esi, EvpnRoute, Label, RouteKey, RouteType};
+use crate::types::{Esi, Family, Label, Route, RouteKey, RouteType};
 use bytes::Bytes;
 use ipnet::IpNet;
 use nom::Parser;
@@ -50,19 +52,30 @@ pub enum Direction {
 /// Whether each route of a run follows a path identifier of 4 octets (RFC 7911 section 3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PathIds {
-    /// It does not: sessions of evpnd do not offer ADD-PATH.
+    /// It does not.
     Absent,
     /// It does.
     Present,
 }
 
+impl PathIds {
+    /// What was agreed on for a family.
+    pub(super) fn of(family: Family, context: &DecodeContext) -> Self {
+        if context.add_path.contains(family) { Self::Present } else { Self::Absent }
+    }
+}
+
 /// What a run of NLRI says.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct EvpnRoutes {
+pub struct Routes {
     /// Routes announced, in the order sent.
-    pub announced: Vec<EvpnRoute>,
+    pub announced: Vec<Route>,
     /// Routes withdrawn, those included that an error of their own withdraws.
     pub withdrawn: Vec<RouteKey>,
+    /// Path identifiers of `announced`, as many; empty where there are none.
+    pub announced_ids: Vec<u32>,
+    /// Path identifiers of `withdrawn`, as many; empty where there are none.
+    pub withdrawn_ids: Vec<u32>,
     /// The worst that an error demands.
     pub action: Action,
     /// Errors in the order found, at most [`ERRORS_MAX`](super::ERRORS_MAX).
@@ -73,36 +86,36 @@ pub struct EvpnRoutes {
 ///
 /// # Errors
 /// The run cannot be walked: a length leads beyond its end (RFC 7606 section 5.3).
-pub fn decode_nlri(octets: &[u8], direction: Direction) -> Result<EvpnRoutes, WireError> {
-    routes(Reader::new(octets), direction, PathIds::Absent)
+pub fn decode_nlri(octets: &[u8], direction: Direction) -> Result<Routes, WireError> {
+    let run = Run { rest: Reader::new(octets), family: Family::EVPN, path_ids: PathIds::Absent };
+    routes(run, direction)
 }
 
-/// As [`decode_nlri`], within a message.
-pub(super) fn routes(
-    run: Reader<'_>,
-    direction: Direction,
-    path_ids: PathIds,
-) -> Result<EvpnRoutes, WireError> {
+/// As [`decode_nlri`], within a message and of any family.
+pub(super) fn routes(run: Run<'_>, direction: Direction) -> Result<Routes, WireError> {
     // All boundaries before the first route: nothing is half applied, and the count bounds memory.
-    let count = count(run, path_ids)?;
-    let mut found = EvpnRoutes::default();
+    let count = count(run)?;
+    let mut found = Routes::default();
     match direction {
         Direction::Announced => found.announced.reserve_exact(count),
         Direction::Withdrawn => found.withdrawn.reserve_exact(count),
     }
     let mut faults = Faults::default();
-    for item in (Run { rest: run, path_ids }) {
-        let Item { route_type, body, .. } = item?;
-        match (route(route_type, body, direction), direction) {
-            (Ok(route), Direction::Withdrawn) => found.withdrawn.push(route.key),
+    for item in run {
+        let item = item?;
+        match (item.route(direction), direction) {
+            (Ok(route), Direction::Withdrawn) => found.withdraw(route.key, item.path_id),
             // RFC 9136 §3.1: ESI and gateway MUST NOT both be set; such a route is treated as
             // withdrawn, the others of the message have no part in it.
             (Ok(route), Direction::Announced) if contradicts_itself(&route) => {
-                let error = body.error("IP prefix route's gateway", ErrorKind::Conflict);
-                faults.note(error, Action::TreatAsWithdraw);
-                found.withdrawn.push(route.key);
+                let field = "IP prefix route's gateway";
+                faults.note(item.error(field, ErrorKind::Conflict), Action::TreatAsWithdraw);
+                found.withdraw(route.key, item.path_id);
             }
-            (Ok(route), Direction::Announced) => found.announced.push(route),
+            (Ok(route), Direction::Announced) => {
+                found.announced.push(route);
+                found.announced_ids.extend(item.path_id);
+            }
             (Err(error), _) => faults.note(error, Action::DiscardNlri),
         }
     }
@@ -111,20 +124,27 @@ pub(super) fn routes(
     Ok(found)
 }
 
+impl Routes {
+    fn withdraw(&mut self, key: RouteKey, path_id: Option<u32>) {
+        self.withdrawn.push(key);
+        self.withdrawn_ids.extend(path_id);
+    }
+}
+
 /// RFC 9136 §3.1: ESI and gateway are not both set.
-pub(super) fn contradicts_itself(route: &EvpnRoute) -> bool {
+pub(super) fn contradicts_itself(route: &Route) -> bool {
     route.gateway.is_some() && !route.esi.is_zero()
 }
 
-fn count(run: Reader<'_>, path_ids: PathIds) -> Result<usize, WireError> {
-    let mut items = Run { rest: run, path_ids };
-    items.try_fold(0_usize, |count, item| item.map(|_| count.saturating_add(1)))
+fn count(mut run: Run<'_>) -> Result<usize, WireError> {
+    run.try_fold(0_usize, |count, item| item.map(|_| count.saturating_add(1)))
 }
 
-/// A run of NLRI, cut into its routes. It ends at the first error.
+/// A run of NLRI of one family, cut into its routes. It ends at the first error.
 #[derive(Clone, Copy)]
 pub(super) struct Run<'a> {
     pub(super) rest: Reader<'a>,
+    pub(super) family: Family,
     pub(super) path_ids: PathIds,
 }
 
@@ -132,8 +152,31 @@ pub(super) struct Run<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Item<'a> {
     pub(super) path_id: Option<u32>,
-    pub(super) route_type: RouteType,
-    pub(super) body: Reader<'a>,
+    kind: Kind,
+    body: Reader<'a>,
+}
+
+/// What its body is.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// An EVPN route of this type.
+    Evpn(RouteType),
+    /// A prefix of so many bits, of this family.
+    Prefix(Family, u8),
+}
+
+impl Item<'_> {
+    /// Reads the route.
+    pub(super) fn route(&self, direction: Direction) -> Result<Route, WireError> {
+        match self.kind {
+            Kind::Evpn(route_type) => route(route_type, self.body, direction),
+            Kind::Prefix(family, bits) => prefix::route(family, bits, self.body, direction),
+        }
+    }
+
+    fn error(&self, field: &'static str, kind: ErrorKind) -> WireError {
+        self.body.error(field, kind)
+    }
 }
 
 impl<'a> Iterator for Run<'a> {
@@ -157,8 +200,12 @@ impl<'a> Run<'a> {
             PathIds::Absent => None,
             PathIds::Present => Some(self.rest.array("path identifier").map(u32::from_be_bytes)?),
         };
-        let (route_type, body) = next(&mut self.rest)?;
-        Ok(Item { path_id, route_type, body })
+        if self.family == Family::EVPN {
+            let (route_type, body) = next(&mut self.rest)?;
+            return Ok(Item { path_id, kind: Kind::Evpn(route_type), body });
+        }
+        let (bits, body) = prefix::next(&mut self.rest, self.family)?;
+        Ok(Item { path_id, kind: Kind::Prefix(self.family, bits), body })
     }
 }
 
@@ -168,12 +215,12 @@ pub(super) fn next<'a>(run: &mut Reader<'a>) -> Result<(RouteType, Reader<'a>), 
     Ok((RouteType(route_type), run.take(usize::from(length), "EVPN route")?))
 }
 
-/// Reads a route from its body.
+/// Reads an EVPN route from its body.
 pub(super) fn route(
     route_type: RouteType,
     body: Reader<'_>,
     direction: Direction,
-) -> Result<EvpnRoute, WireError> {
+) -> Result<Route, WireError> {
     match route_type.0 {
         0 => Err(body.error("EVPN route type", ErrorKind::BadValue(0))),
         1 => ethernet_ad(body, direction),
@@ -189,7 +236,7 @@ pub(super) fn route(
 /// ```text
 /// RD (8) | ESI (10) | tag (4) | label (3)
 /// ```
-fn ethernet_ad(mut body: Reader<'_>, direction: Direction) -> Result<EvpnRoute, WireError> {
+fn ethernet_ad(mut body: Reader<'_>, direction: Direction) -> Result<Route, WireError> {
     let start = body;
     let head = body.take(8 + 10 + 4, "Ethernet A-D route")?;
     let (rd, esi, etag) = head.parse("Ethernet A-D route", (leaf::rd, leaf::esi, leaf::etag))?;
@@ -199,14 +246,14 @@ fn ethernet_ad(mut body: Reader<'_>, direction: Direction) -> Result<EvpnRoute, 
     if esi == MAX_ESI {
         return Err(start.error("Ethernet A-D route's reserved ESI", ErrorKind::BadValue(0xff)));
     }
-    Ok(EvpnRoute::labelled(RouteKey::EthernetAd { rd, esi, etag }, label1))
+    Ok(Route::labelled(RouteKey::EthernetAd { rd, esi, etag }, label1))
 }
 
 /// ```text
 /// RD (8) | ESI (10) | tag (4) | 48 (1) | MAC (6) | 0, 32 or 128 (1) | IP (0, 4 or 16)
 /// | label (3) | second label (0 or 3)
 /// ```
-fn mac_ip(mut body: Reader<'_>, direction: Direction) -> Result<EvpnRoute, WireError> {
+fn mac_ip(mut body: Reader<'_>, direction: Direction) -> Result<Route, WireError> {
     let start = body;
     let head = body.take(MAC_IP_HEAD, "MAC/IP route")?;
     let (rd, esi, etag, mac_bits, mac) =
@@ -218,23 +265,23 @@ fn mac_ip(mut body: Reader<'_>, direction: Direction) -> Result<EvpnRoute, WireE
     let ip = sized_ip(&mut body, "MAC/IP route's IP address length")?;
     let (label1, label2) = labels(body, direction)?;
     let key = RouteKey::MacIp { rd, etag, mac, ip };
-    Ok(EvpnRoute { key, esi, gateway: None, label1, label2 })
+    Ok(Route { key, esi, gateway: None, label1, label2 })
 }
 
 /// ```text
 /// RD (8) | tag (4) | 32 or 128 (1) | originating router (4 or 16)
 /// ```
-fn imet(mut body: Reader<'_>) -> Result<EvpnRoute, WireError> {
+fn imet(mut body: Reader<'_>) -> Result<Route, WireError> {
     let head = body.take(8 + 4, "IMET route")?;
     let (rd, etag) = head.parse("IMET route", (leaf::rd, leaf::etag))?;
     let originator = originator(body, "IMET route's originator length")?;
-    Ok(EvpnRoute::bare(RouteKey::Imet { rd, etag, originator }))
+    Ok(Route::bare(RouteKey::Imet { rd, etag, originator }))
 }
 
 /// ```text
 /// RD (8) | ESI (10) | 32 or 128 (1) | originating router (4 or 16)
 /// ```
-fn ethernet_segment(mut body: Reader<'_>) -> Result<EvpnRoute, WireError> {
+fn ethernet_segment(mut body: Reader<'_>) -> Result<Route, WireError> {
     let start = body;
     let head = body.take(8 + 10, "Ethernet segment route")?;
     let (rd, esi) = head.parse("Ethernet segment route", (leaf::rd, leaf::esi))?;
@@ -243,13 +290,13 @@ fn ethernet_segment(mut body: Reader<'_>) -> Result<EvpnRoute, WireError> {
     if esi.is_zero() || esi == MAX_ESI {
         return Err(start.error("Ethernet segment route's reserved ESI", ErrorKind::Conflict));
     }
-    Ok(EvpnRoute::bare(RouteKey::EthernetSegment { rd, esi, originator }))
+    Ok(Route::bare(RouteKey::EthernetSegment { rd, esi, originator }))
 }
 
 /// ```text
 /// RD (8) | ESI (10) | tag (4) | prefix length (1) | prefix (4 or 16) | gateway (4 or 16) | label (3)
 /// ```
-fn ip_prefix(mut body: Reader<'_>, direction: Direction) -> Result<EvpnRoute, WireError> {
+fn ip_prefix(mut body: Reader<'_>, direction: Direction) -> Result<Route, WireError> {
     const FIELD: &str = "IP prefix route";
     let start = body;
     let front = (leaf::rd, leaf::esi, leaf::etag, be_u8);
@@ -274,12 +321,12 @@ fn ip_prefix(mut body: Reader<'_>, direction: Direction) -> Result<EvpnRoute, Wi
         .trunc();
     let gateway = Some(gateway).filter(|ip| !ip.is_unspecified());
     let key = RouteKey::IpPrefix { rd, etag, prefix };
-    Ok(EvpnRoute { key, esi, gateway, label1, label2: None })
+    Ok(Route { key, esi, gateway, label1, label2: None })
 }
 
-fn opaque(route_type: RouteType, body: Reader<'_>) -> EvpnRoute {
+fn opaque(route_type: RouteType, body: Reader<'_>) -> Route {
     let body = Bytes::copy_from_slice(body.octets());
-    EvpnRoute::bare(RouteKey::Opaque { route_type, body })
+    Route::bare(RouteKey::Opaque { route_type, body })
 }
 
 /// An address after its length in bits; none where that is 0.

@@ -12,7 +12,7 @@
 
 use super::faults::Refusal;
 use crate::bgp::message::{
-    Capability, Family, ForwardingPreserved, GracefulRestart, Notification, Open,
+    AddPath, Capability, Family, ForwardingPreserved, GracefulRestart, Notification, Open,
 };
 use crate::bgp::wire::codes::{capability as code, error, open as sub};
 use crate::bgp::wire::error::{ErrorKind, WireError};
@@ -135,6 +135,8 @@ fn capability(code: u8, value: Reader<'_>) -> Result<Capability, WireError> {
         code::ROUTE_REFRESH if value.is_empty() => Some(Capability::RouteRefresh),
         code::EXTENDED_MESSAGE if value.is_empty() => Some(Capability::ExtendedMessage),
         code::ENHANCED_ROUTE_REFRESH if value.is_empty() => Some(Capability::EnhancedRouteRefresh),
+        code::EXTENDED_NEXT_HOP => extended_next_hop(value).map(Capability::ExtendedNextHop),
+        code::ADD_PATH => add_path(value).map(Capability::AddPath),
         code::GRACEFUL_RESTART => graceful_restart(value).map(Capability::GracefulRestart),
         _ => None,
     };
@@ -160,6 +162,38 @@ fn graceful_restart(mut value: Reader<'_>) -> Option<GracefulRestart> {
         restart_time: Duration::from_secs((head & 0x0fff).into()),
         families: tuples.iter().map(family).collect(),
     })
+}
+
+/// ```text
+/// { AFI (2) | SAFI (2) | next hop's AFI (2) } ...
+/// ```
+fn extended_next_hop(value: Reader<'_>) -> Option<Vec<(Family, u16)>> {
+    let (tuples, []) = value.octets().as_chunks::<6>() else { return None };
+    // A SAFI beyond one octet is none that exists.
+    let known = tuples.iter().filter(|[_, _, high, ..]| *high == 0);
+    let tuple = |[a, b, _, safi, c, d]: &[u8; 6]| {
+        let family = Family { afi: u16::from_be_bytes([*a, *b]), safi: *safi };
+        (family, u16::from_be_bytes([*c, *d]))
+    };
+    Some(known.map(tuple).collect())
+}
+
+/// ```text
+/// { AFI (2) | SAFI (1) | 1, 2 or 3 (1) } ...
+/// ```
+/// RFC 7911 §4: another number makes its family ignored.
+fn add_path(value: Reader<'_>) -> Option<Vec<(Family, AddPath)>> {
+    let (tuples, []) = value.octets().as_chunks::<4>() else { return None };
+    let tuple = |[a, b, safi, mode]: &[u8; 4]| {
+        let mode = match mode {
+            1 => AddPath::Receive,
+            2 => AddPath::Send,
+            3 => AddPath::Both,
+            _ => return None,
+        };
+        Some((Family { afi: u16::from_be_bytes([*a, *b]), safi: *safi }, mode))
+    };
+    Some(tuples.iter().filter_map(tuple).collect())
 }
 
 /// RFC 4271 §6.2: a parameter that is recognised but malformed is an unspecific error.

@@ -11,34 +11,29 @@
 use super::attributes::collect;
 use super::faults::{Faults, Refusal, reset};
 use super::mp;
-use super::nlri::PathIds;
-use crate::bgp::message::{Family, Update};
+use super::nlri::{Direction, PathIds, Routes, Run, routes};
+use crate::bgp::attributes::PathAttributes;
+use crate::bgp::message::{Classic, Update};
 use crate::bgp::wire::DecodeContext;
 use crate::bgp::wire::codes::update::{INVALID_NETWORK, MALFORMED_ATTRIBUTE_LIST};
 use crate::bgp::wire::error::{Action, ErrorKind, WireError};
 use crate::bgp::wire::reader::Reader;
+use crate::types::{Family, Route, RouteKey};
 use std::sync::Arc;
 
-/// The longest IPv4 prefix, in bits.
-const IPV4_BITS: u8 = 32;
-
-struct Fields<'a> {
-    withdrawn: Reader<'a>,
-    attributes: Reader<'a>,
-    nlri: Reader<'a>,
+pub(super) struct Fields<'a> {
+    pub(super) withdrawn: Reader<'a>,
+    pub(super) attributes: Reader<'a>,
+    pub(super) nlri: Reader<'a>,
 }
 
-fn fields(mut body: Reader<'_>) -> Result<Fields<'_>, WireError> {
+/// The three fields of an UPDATE's body.
+pub(super) fn fields(mut body: Reader<'_>) -> Result<Fields<'_>, WireError> {
     let length = body.u16("withdrawn routes length")?;
     let withdrawn = body.take(length.into(), "withdrawn routes")?;
     let length = body.u16("total path attribute length")?;
     let attributes = body.take(length.into(), "path attributes")?;
     Ok(Fields { withdrawn, attributes, nlri: body })
-}
-
-/// The path attributes of an UPDATE's body, if they can be found.
-pub(super) fn attributes_of(body: Reader<'_>) -> Option<Reader<'_>> {
-    fields(body).ok().map(|fields| fields.attributes)
 }
 
 /// Reads the body of an UPDATE. What is wrong is in the UPDATE, or, where there is none, in
@@ -49,26 +44,25 @@ pub(super) fn attributes_of(body: Reader<'_>) -> Option<Reader<'_>> {
 pub(super) fn update(
     body: Reader<'_>,
     context: &DecodeContext,
-    path_ids: PathIds,
     faults: &mut Faults,
 ) -> Result<Update, Refusal> {
     // RFC 7606 §3(b): lengths that contradict the message's.
     let fields = fields(body).map_err(|error| reset(MALFORMED_ATTRIBUTE_LIST, &[], error))?;
-    let legacy = !fields.withdrawn.is_empty() || !fields.nlri.is_empty();
-    if !legacy && fields.attributes.is_empty() {
+    let is_classic = !fields.withdrawn.is_empty() || !fields.nlri.is_empty();
+    if !is_classic && fields.attributes.is_empty() {
         let family = Family::IPV4_UNICAST;
         let end_of_rib = context.families.contains(family).then_some(family);
         return Ok(Update { end_of_rib, ..Update::default() });
     }
-    ipv4_unicast(fields.withdrawn, "withdrawn routes", context, faults)?;
-    ipv4_unicast(fields.nlri, "NLRI", context, faults)?;
+    let gone = classic(fields.withdrawn, Direction::Withdrawn, context, faults)?;
+    let come = classic(fields.nlri, Direction::Announced, context, faults)?;
     let mut found = collect(fields.attributes, context, faults)?;
     let unreach = match found.mp_unreach.take() {
-        Some(attribute) => mp::unreach(attribute, context, path_ids, faults)?,
+        Some(attribute) => mp::unreach(attribute, context, faults)?,
         None => mp::Unreach::default(),
     };
     let reach = match found.mp_reach.take() {
-        Some(attribute) => mp::reach(attribute, context, path_ids, faults)?,
+        Some(attribute) => mp::reach(attribute, context, faults)?,
         None => mp::Reach::default(),
     };
     // RFC 7606 §5.2: attributes with an error and no route to go with them, so the routes may be
@@ -81,20 +75,59 @@ pub(super) fn update(
         return Err(reset(MALFORMED_ATTRIBUTE_LIST, &[], error));
     }
     // RFC 4724 §2: nothing but an MP_UNREACH_NLRI without routes.
-    let end_of_rib = unreach.empty.filter(|_| !legacy && !found.others);
+    let end_of_rib = unreach.empty.filter(|_| !is_classic && !found.others);
     let mut update = Update { end_of_rib, ..Update::default() };
-    if let Some(routes) = unreach.ours {
-        update.withdrawn = routes.withdrawn;
+    for routes in [gone, unreach.ours].into_iter().flatten() {
+        update.withdraw(routes.withdrawn, routes.withdrawn_ids);
+    }
+    let list = fields.attributes;
+    if let Some(routes) = come {
+        update.withdraw(routes.withdrawn, routes.withdrawn_ids);
+        if !routes.announced.is_empty() {
+            let attributes = found.for_classic(list, faults).map(Arc::new);
+            update.announce_classic(attributes, routes.announced, routes.announced_ids);
+        }
     }
     if let Some((next_hop, routes)) = reach.ours {
-        update.withdrawn.extend(routes.withdrawn);
+        update.withdraw(routes.withdrawn, routes.withdrawn_ids);
         update.announced = routes.announced;
+        update.path_ids.announced = routes.announced_ids;
         if !update.announced.is_empty() {
-            let attributes = found.into_attributes(next_hop, fields.attributes, faults);
-            update.attributes = attributes.map(Arc::new);
+            update.attributes = found.into_attributes(next_hop, list, faults).map(Arc::new);
         }
     }
     Ok(settled(update, faults))
+}
+
+impl Update {
+    fn withdraw(&mut self, keys: Vec<RouteKey>, path_ids: Vec<u32>) {
+        // A session agrees on path identifiers for each family: where some of the routes have them
+        // and others have not, those that have not count as identifier 0.
+        if !path_ids.is_empty() || !self.path_ids.withdrawn.is_empty() {
+            self.path_ids.withdrawn.resize(self.withdrawn.len(), 0);
+            self.path_ids.withdrawn.extend(path_ids);
+        }
+        self.withdrawn.extend(keys);
+        if !self.path_ids.withdrawn.is_empty() {
+            self.path_ids.withdrawn.resize(self.withdrawn.len(), 0);
+        }
+    }
+
+    /// Without attributes (RFC 7606 §3(d)) the routes count as withdrawn.
+    fn announce_classic(
+        &mut self,
+        attributes: Option<Arc<PathAttributes>>,
+        routes: Vec<Route>,
+        path_ids: Vec<u32>,
+    ) {
+        match attributes {
+            Some(attributes) => {
+                self.classic = Some(Classic { attributes, announced: routes });
+                self.path_ids.classic = path_ids;
+            }
+            None => self.withdraw(routes.into_iter().map(|route| route.key).collect(), path_ids),
+        }
+    }
 }
 
 /// The update with what its errors demand taken off it.
@@ -103,46 +136,50 @@ fn settled(mut update: Update, faults: &mut Faults) -> Update {
         Action::Accept | Action::DiscardAttribute | Action::DiscardNlri => {}
         Action::TreatAsWithdraw => {
             update.attributes = None;
+            let keys = |routes: Vec<Route>| routes.into_iter().map(|route| route.key).collect();
+            if let Some(classic) = update.classic.take() {
+                let ids = std::mem::take(&mut update.path_ids.classic);
+                update.withdraw(keys(classic.announced), ids);
+            }
             let announced = std::mem::take(&mut update.announced);
-            update.withdrawn.extend(announced.into_iter().map(|route| route.key));
+            let ids = std::mem::take(&mut update.path_ids.announced);
+            update.withdraw(keys(announced), ids);
         }
-        Action::DisableAfiSafi | Action::ResetSession => update = Update::default(),
+        Action::DisableAfiSafi => {
+            update = Update { disabled: faults.disabled, ..Update::default() };
+        }
+        Action::ResetSession => update = Update::default(),
     }
     update.action = faults.worst();
     update.errors = std::mem::take(&mut faults.errors);
     update
 }
 
-/// The two fields of RFC 4271 that hold IPv4 unicast routes, which this version does not take.
-/// Their form is checked (RFC 7606 §5.3), since an error there could hide what follows; unless the
-/// family was agreed on it costs only themselves.
-fn ipv4_unicast(
+/// The two fields of RFC 4271 that hold IPv4 unicast routes. An error in their form could hide what
+/// follows (RFC 7606 §5.3); unless the family was agreed on it costs only themselves.
+fn classic(
     field: Reader<'_>,
-    name: &'static str,
+    direction: Direction,
     context: &DecodeContext,
     faults: &mut Faults,
-) -> Result<(), Refusal> {
+) -> Result<Option<Routes>, Refusal> {
+    let family = Family::IPV4_UNICAST;
     if field.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
-    let walked = walk_ipv4(field, name);
-    if context.families.contains(Family::IPV4_UNICAST) {
-        return walked.map_err(|error| reset(INVALID_NETWORK, &[], error));
+    let path_ids = PathIds::of(family, context);
+    let read = routes(Run { rest: field, family, path_ids }, direction);
+    if context.families.contains(family) {
+        let found = read.map_err(|error| reset(INVALID_NETWORK, &[], error))?;
+        faults.absorb_routes(&found);
+        return Ok(Some(found));
     }
-    let Family { afi, safi } = Family::IPV4_UNICAST;
-    let unasked = field.error(name, ErrorKind::NotNegotiated { afi, safi });
-    faults.note(walked.err().unwrap_or(unasked), Action::DiscardNlri);
-    Ok(())
-}
-
-fn walk_ipv4(mut field: Reader<'_>, name: &'static str) -> Result<(), WireError> {
-    while !field.is_empty() {
-        let at = field;
-        let bits = field.u8(name)?;
-        if bits > IPV4_BITS {
-            return Err(at.error(name, ErrorKind::BadValue(bits.into())));
-        }
-        field.take(usize::from(bits.div_ceil(8)), name)?;
-    }
-    Ok(())
+    let name = match direction {
+        Direction::Announced => "NLRI",
+        Direction::Withdrawn => "withdrawn routes",
+    };
+    let kind = ErrorKind::NotNegotiated { afi: family.afi, safi: family.safi };
+    let error = read.err().unwrap_or_else(|| field.error(name, kind));
+    faults.note(error, Action::DiscardNlri);
+    Ok(None)
 }

@@ -11,20 +11,23 @@ use crate::bgp::wire::codes::attribute::{
     self as code, FLAG_EXTENDED_LENGTH, FLAG_OPTIONAL, FLAG_PARTIAL, FLAG_TRANSITIVE,
 };
 use crate::bgp::wire::error::EncodeError;
-use crate::types::{AS_TRANS, Asn};
+use crate::types::{AS_TRANS, Asn, Family};
 use bytes::{BufMut, Bytes, BytesMut};
+use std::net::IpAddr;
 
 pub(super) const WELL_KNOWN: u8 = FLAG_TRANSITIVE;
 pub(super) const OPTIONAL: u8 = FLAG_OPTIONAL;
 pub(super) const RELAYED: u8 = FLAG_OPTIONAL | FLAG_TRANSITIVE;
 
-/// The attributes as they follow MP_REACH_NLRI in an UPDATE: what [`announce`](super::announce)
-/// takes. Made once per set and width, they serve every neighbour of that width.
+/// The attributes as they follow MP_REACH_NLRI in an UPDATE, or for IPv4 unicast with an IPv4 next
+/// hop with NEXT_HOP among them: what [`announce`](super::announce) takes. Made once per set, family
+/// and width, they serve every neighbour of that width.
 ///
 /// # Errors
 /// An attribute beyond 65535 octets.
 pub fn encode_attributes(
     attributes: &PathAttributes,
+    family: Family,
     as_width: AsWidth,
 ) -> Result<Bytes, EncodeError> {
     let set = attributes;
@@ -33,6 +36,9 @@ pub fn encode_attributes(
     list.put(WELL_KNOWN, code::AS_PATH, path_length(&set.as_path, as_width), |out| {
         put_path(&set.as_path, as_width, out);
     })?;
+    if let (Family::IPV4_UNICAST, IpAddr::V4(hop)) = (family, set.next_hop) {
+        list.put(WELL_KNOWN, code::NEXT_HOP, 4, |out| out.put_slice(&hop.octets()))?;
+    }
     if let Some(med) = set.med {
         list.put(OPTIONAL, code::MED, 4, |out| out.put_u32(med))?;
     }

@@ -15,7 +15,9 @@ pub use super::context::EncodeContext;
 pub use super::error::EncodeError;
 pub use attributes::encode_attributes;
 pub use open::encode_open;
-pub use update::{announce, encode_announcements, encode_end_of_rib, encode_withdrawals, withdraw};
+pub use update::{
+    Shared, announce, encode_announcements, encode_end_of_rib, encode_withdrawals, withdraw,
+};
 pub use value::encode_attribute;
 
 use super::frame::{HEADER_LENGTH, MARKER, MESSAGE_LENGTH_MAX, MessageType};

@@ -1,9 +1,10 @@
-//! EVPN routes as NLRI (RFC 7432 section 7, RFC 9136 section 3, RFC 9251 section 9).
+//! Routes as NLRI: those of EVPN (RFC 7432 section 7, RFC 9136 section 3, RFC 9251 section 9), and
+//! prefixes (RFC 4271 section 4.3, RFC 4684 section 4).
 //!
 //! **`length` octets are what `put` writes, for every route.**
 
 use crate::bgp::wire::error::EncodeError;
-use crate::types::{Esi, EvpnRoute, Label, Membership, RouteKey};
+use crate::types::{Esi, Family, Label, Membership, Route, RouteKey};
 use bytes::{BufMut, BytesMut};
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -17,6 +18,7 @@ const LABEL: usize = 3;
 const MAC: usize = 1 + 6;
 /// The length of an address or prefix, in bits.
 const BITS: usize = 1;
+const PATH_ID: usize = 4;
 
 /// A route, or a key with zeros for what it does not name.
 #[derive(Clone, Copy)]
@@ -30,6 +32,8 @@ pub(super) struct Nlri<'a> {
     membership: Option<Membership>,
     /// Octets of the body.
     body: u8,
+    /// What stands before it where ADD-PATH was agreed on (RFC 7911 section 3).
+    path_id: Option<u32>,
 }
 
 impl<'a> Nlri<'a> {
@@ -38,8 +42,8 @@ impl<'a> Nlri<'a> {
     /// # Errors
     /// An opaque body beyond 255 octets, or a gateway of the other address family (RFC 9136 section
     /// 3.1 has one length for both).
-    pub(super) fn announced(route: &'a EvpnRoute) -> Result<Self, EncodeError> {
-        let EvpnRoute { key, esi, gateway, label1, label2 } = route;
+    pub(super) fn announced(route: &'a Route) -> Result<Self, EncodeError> {
+        let Route { key, esi, gateway, label1, label2 } = route;
         if let (RouteKey::IpPrefix { prefix, .. }, Some(gateway)) = (key, gateway)
             && prefix.addr().is_ipv4() != gateway.is_ipv4()
         {
@@ -54,6 +58,7 @@ impl<'a> Nlri<'a> {
             label2: *label2,
             membership: route.membership(),
             body,
+            path_id: None,
         })
     }
 
@@ -65,16 +70,29 @@ impl<'a> Nlri<'a> {
         let body = body_length(key, false)?;
         let label1 = Label::default();
         let membership = Some(Membership::default());
-        Ok(Self { key, esi: Esi::ZERO, gateway: None, label1, label2: None, membership, body })
+        let (esi, gateway, label2, path_id) = (Esi::ZERO, None, None, None);
+        Ok(Self { key, esi, gateway, label1, label2, membership, body, path_id })
+    }
+
+    /// With a path identifier before it.
+    pub(super) fn with_path_id(self, path_id: Option<u32>) -> Self {
+        Self { path_id, ..self }
     }
 
     /// Octets that [`put`](Self::put) writes.
     pub(super) fn length(&self) -> usize {
-        HEAD + usize::from(self.body)
+        let head = if self.key.family() == Family::EVPN { HEAD } else { BITS };
+        let path_id = if self.path_id.is_some() { PATH_ID } else { 0 };
+        path_id + head + usize::from(self.body)
     }
 
     pub(super) fn put(&self, out: &mut BytesMut) {
-        out.put_slice(&[self.key.route_type().0, self.body]);
+        if let Some(path_id) = self.path_id {
+            out.put_u32(path_id);
+        }
+        if let Some(route_type) = self.key.route_type() {
+            out.put_slice(&[route_type.0, self.body]);
+        }
         match self.key {
             RouteKey::EthernetAd { rd, esi, etag } => {
                 out.put_slice(&rd.0);
@@ -127,7 +145,19 @@ impl<'a> Nlri<'a> {
                     }
                 }
             }
+            RouteKey::Unicast { prefix } => match prefix.network() {
+                IpAddr::V4(ip) => self.put_bits(prefix.prefix_len(), &ip.octets(), out),
+                IpAddr::V6(ip) => self.put_bits(prefix.prefix_len(), &ip.octets(), out),
+            },
+            RouteKey::RtMembership(membership) => {
+                self.put_bits(membership.bits(), &membership.octets(), out);
+            }
         }
+    }
+
+    fn put_bits(&self, bits: u8, octets: &[u8], out: &mut BytesMut) {
+        out.put_u8(bits);
+        out.put_slice(octets.get(..usize::from(self.body)).unwrap_or(octets));
     }
 
     fn put_prefix(&self, prefix: IpNet, out: &mut BytesMut) {
@@ -157,6 +187,8 @@ fn body_length(key: &RouteKey, has_second_label: bool) -> Result<u8, EncodeError
         RouteKey::Opaque { route_type, body } => {
             body.len().saturating_add(route_type.membership_octets())
         }
+        RouteKey::Unicast { prefix } => usize::from(prefix.prefix_len().div_ceil(8)),
+        RouteKey::RtMembership(membership) => usize::from(membership.bits().div_ceil(8)),
     };
     u8::try_from(length).map_err(|_| EncodeError::RouteTooLong { length })
 }

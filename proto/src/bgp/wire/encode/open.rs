@@ -81,6 +81,21 @@ fn put_capability(capability: &Capability, out: &mut BytesMut) -> u8 {
             code::FOUR_OCTET_AS
         }
         Capability::EnhancedRouteRefresh => code::ENHANCED_ROUTE_REFRESH,
+        Capability::ExtendedNextHop(families) => {
+            for (family, next_hop_afi) in families {
+                out.put_u16(family.afi);
+                out.put_u16(family.safi.into());
+                out.put_u16(*next_hop_afi);
+            }
+            code::EXTENDED_NEXT_HOP
+        }
+        Capability::AddPath(families) => {
+            for (family, mode) in families {
+                out.put_u16(family.afi);
+                out.put_slice(&[family.safi, *mode as u8]);
+            }
+            code::ADD_PATH
+        }
         Capability::Unknown { code, value } => {
             out.put_slice(value);
             *code

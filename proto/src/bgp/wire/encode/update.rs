@@ -2,6 +2,8 @@
 //!
 //! **Each message but the last of a call has no room left for the route that follows it.** RFC 7606
 //! section 5.1: MP_REACH_NLRI or MP_UNREACH_NLRI is the first attribute, and never both in one.
+//! IPv4 unicast goes in the fields that RFC 4271 has for it, which every speaker reads, unless its
+//! next hop is of IPv6 (RFC 8950).
 
 use super::attributes::encode_attributes;
 use super::nlri::{Nlri, put_ip};
@@ -14,9 +16,9 @@ use crate::bgp::wire::codes::attribute::{
 };
 use crate::bgp::wire::error::EncodeError;
 use crate::bgp::wire::frame::{EXTENDED_MESSAGE_LENGTH_MAX, HEADER_LENGTH, MessageType};
-use crate::types::{EvpnRoute, RouteKey};
+use crate::types::{Route, RouteKey};
 use bytes::{BufMut, Bytes, BytesMut};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The lengths of withdrawn routes and of path attributes.
 const UPDATE_LENGTHS: usize = 2 + 2;
@@ -25,43 +27,78 @@ const ATTRIBUTE_HEAD: usize = 4;
 /// AFI and SAFI.
 const FAMILY: usize = 3;
 
-/// Announces routes that share a set of attributes, its next hop included, in as few messages as
-/// will hold them. Appends to `out`; without routes nothing.
+/// Announces routes of one family that share a set of attributes, its next hop included, in as few
+/// messages as will hold them. Appends to `out`; without routes nothing.
 ///
 /// # Errors
 /// The set or a route cannot be sent to this neighbour; `out` is then as it was.
 pub fn encode_announcements<'a>(
     attributes: &PathAttributes,
     context: &EncodeContext,
-    routes: impl Iterator<Item = &'a EvpnRoute> + Clone,
+    routes: impl Iterator<Item = &'a Route> + Clone,
     out: &mut BytesMut,
 ) -> Result<(), EncodeError> {
-    let wire = encode_attributes(attributes, context.as_width)?;
-    announce(&wire, attributes.next_hop, routes, context.length_max, out)
+    let Some(family) = routes.clone().next().map(|route| route.key.family()) else { return Ok(()) };
+    let octets = encode_attributes(attributes, family, context.as_width)?;
+    let shared = Shared::new(&octets, attributes, family);
+    announce(&shared, routes.map(|route| (route, None)), context.length_max, out)
 }
 
-/// As [`encode_announcements`], with attributes that [`encode_attributes`] has already written and
-/// a next hop of the caller's.
+/// What the routes of an announcement have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct Shared<'a> {
+    /// As [`encode_attributes`] has written them for the family.
+    octets: &'a [u8],
+    next_hop: IpAddr,
+    link_local: Option<Ipv6Addr>,
+    family: Family,
+}
+
+impl<'a> Shared<'a> {
+    /// `octets` are what [`encode_attributes`] made of the same set for the same family.
+    pub fn new(octets: &'a [u8], attributes: &PathAttributes, family: Family) -> Self {
+        let PathAttributes { next_hop, link_local, .. } = *attributes;
+        Self { octets, next_hop, link_local, family }
+    }
+
+    /// What stands in MP_REACH_NLRI before the routes.
+    fn front(&self) -> BytesMut {
+        let mut front = BytesMut::with_capacity(FAMILY + 1 + 32 + 1);
+        put_family(self.family, &mut front);
+        let link_local = self.link_local.filter(|_| self.next_hop.is_ipv6());
+        let both = if link_local.is_some() { 32 } else { 16 };
+        front.put_u8(if self.next_hop.is_ipv4() { 4 } else { both });
+        put_ip(self.next_hop, &mut front);
+        if let Some(link_local) = link_local {
+            front.put_slice(&link_local.octets());
+        }
+        front.put_u8(0); // reserved (RFC 4760 §3)
+        front
+    }
+}
+
+/// As [`encode_announcements`], with attributes that [`encode_attributes`] has already written, and
+/// each route with its path identifier where the neighbour is sent any (RFC 7911).
 ///
 /// # Errors
 /// As [`encode_announcements`].
 pub fn announce<'a>(
-    attributes: &[u8],
-    next_hop: IpAddr,
-    routes: impl Iterator<Item = &'a EvpnRoute> + Clone,
+    shared: &Shared<'_>,
+    routes: impl Iterator<Item = (&'a Route, Option<u32>)> + Clone,
     length_max: usize,
     out: &mut BytesMut,
 ) -> Result<(), EncodeError> {
-    let mut front = BytesMut::with_capacity(FAMILY + 1 + 16 + 1);
-    put_family(Family::EVPN, &mut front);
-    front.put_u8(if next_hop.is_ipv4() { 4 } else { 16 });
-    put_ip(next_hop, &mut front);
-    front.put_u8(0); // reserved (RFC 4760 §3)
-    let shape = Shape { code: MP_REACH_NLRI, front: &front, others: attributes, length_max };
-    pack(routes.map(Nlri::announced), &shape, out)
+    let front = shared.front();
+    let form = match shared.family {
+        Family::IPV4_UNICAST if shared.next_hop.is_ipv4() => Form::Nlri,
+        _ => Form::Attribute { code: MP_REACH_NLRI, front: &front },
+    };
+    let shape = Shape { form, others: shared.octets, length_max };
+    let put = |(route, path_id)| Nlri::announced(route).map(|nlri| nlri.with_path_id(path_id));
+    pack(routes.map(put), &shape, out)
 }
 
-/// Withdraws routes in as few messages as will hold them. Appends to `out`.
+/// Withdraws routes of one family in as few messages as will hold them. Appends to `out`.
 ///
 /// # Errors
 /// A route cannot be sent to this neighbour; `out` is then as it was.
@@ -70,31 +107,45 @@ pub fn encode_withdrawals<'a>(
     context: &EncodeContext,
     out: &mut BytesMut,
 ) -> Result<(), EncodeError> {
-    withdraw(keys, context.length_max, out)
+    withdraw(keys.map(|key| (key, None)), context.length_max, out)
 }
 
-/// As [`encode_withdrawals`].
+/// As [`encode_withdrawals`], each with its path identifier where the neighbour is sent any.
 ///
 /// # Errors
 /// As [`encode_withdrawals`].
 pub fn withdraw<'a>(
-    keys: impl Iterator<Item = &'a RouteKey> + Clone,
+    keys: impl Iterator<Item = (&'a RouteKey, Option<u32>)> + Clone,
     length_max: usize,
     out: &mut BytesMut,
 ) -> Result<(), EncodeError> {
+    let Some(family) = keys.clone().next().map(|(key, _)| key.family()) else { return Ok(()) };
     let mut front = BytesMut::with_capacity(FAMILY);
-    put_family(Family::EVPN, &mut front);
-    let shape = Shape { code: MP_UNREACH_NLRI, front: &front, others: &[], length_max };
-    pack(keys.map(Nlri::withdrawn), &shape, out)
+    put_family(family, &mut front);
+    let form = match family {
+        Family::IPV4_UNICAST => Form::WithdrawnRoutes,
+        _ => Form::Attribute { code: MP_UNREACH_NLRI, front: &front },
+    };
+    let shape = Shape { form, others: &[], length_max };
+    let put = |(key, path_id)| Nlri::withdrawn(key).map(|nlri| nlri.with_path_id(path_id));
+    pack(keys.map(put), &shape, out)
+}
+
+/// Where the routes of a message stand.
+#[derive(Clone, Copy)]
+enum Form<'a> {
+    /// In an attribute (RFC 4760), after `front`.
+    Attribute { code: u8, front: &'a [u8] },
+    /// In the NLRI field (RFC 4271 §4.3).
+    Nlri,
+    /// In the field of withdrawn routes.
+    WithdrawnRoutes,
 }
 
 /// What the messages of one call have in common.
 struct Shape<'a> {
-    /// The attribute that holds the routes.
-    code: u8,
-    /// What stands in it before them.
-    front: &'a [u8],
-    /// The attributes after it.
+    form: Form<'a>,
+    /// The attributes beside the one that holds the routes.
     others: &'a [u8],
     /// What the neighbour takes.
     length_max: usize,
@@ -103,7 +154,11 @@ struct Shape<'a> {
 impl Shape<'_> {
     /// Octets of a message without a route.
     fn bare(&self) -> usize {
-        HEADER_LENGTH + UPDATE_LENGTHS + ATTRIBUTE_HEAD + self.front.len() + self.others.len()
+        let attribute = match self.form {
+            Form::Attribute { front, .. } => ATTRIBUTE_HEAD + front.len(),
+            Form::Nlri | Form::WithdrawnRoutes => 0,
+        };
+        HEADER_LENGTH + UPDATE_LENGTHS + attribute + self.others.len()
     }
 
     /// Writes a message that holds `routes`, which take `octets`.
@@ -116,17 +171,37 @@ impl Shape<'_> {
         let length = self.bare() + octets;
         out.reserve(length);
         put_header(out, MessageType::Update, length);
-        out.put_u16(0); // no withdrawn routes
-        out.put_u16(bounded(length - HEADER_LENGTH - UPDATE_LENGTHS));
-        out.put_slice(&[FLAG_OPTIONAL | FLAG_EXTENDED_LENGTH, self.code]);
-        out.put_u16(bounded(self.front.len() + octets));
-        out.put_slice(self.front);
-        for route in routes {
-            route?.put(out);
+        match self.form {
+            Form::Attribute { code, front } => {
+                out.put_u16(0); // no withdrawn routes
+                out.put_u16(bounded(length - HEADER_LENGTH - UPDATE_LENGTHS));
+                out.put_slice(&[FLAG_OPTIONAL | FLAG_EXTENDED_LENGTH, code]);
+                out.put_u16(bounded(front.len() + octets));
+                out.put_slice(front);
+                put_all(routes, out)?;
+                out.put_slice(self.others);
+            }
+            Form::Nlri => {
+                out.put_u16(0);
+                out.put_u16(bounded(self.others.len()));
+                out.put_slice(self.others);
+                put_all(routes, out)?;
+            }
+            Form::WithdrawnRoutes => {
+                out.put_u16(bounded(octets));
+                put_all(routes, out)?;
+                out.put_u16(0); // no attributes
+            }
         }
-        out.put_slice(self.others);
         Ok(())
     }
+}
+
+fn put_all<'a>(
+    mut routes: impl Iterator<Item = Result<Nlri<'a>, EncodeError>>,
+    out: &mut BytesMut,
+) -> Result<(), EncodeError> {
+    routes.try_for_each(|route| route.map(|route| route.put(out)))
 }
 
 /// All of the routes or, on an error, none.

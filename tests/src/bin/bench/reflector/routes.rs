@@ -17,7 +17,7 @@ use evpn_proto::bgp::message::Family;
 use evpn_proto::bgp::wire::{
     AsWidth, EncodeContext, MESSAGE_LENGTH_MAX, encode_announcements, encode_end_of_rib,
 };
-use evpn_proto::types::{Asn, EthernetTag, EvpnRoute, Label, Rd, RouteKey, RouteTarget, Vni};
+use evpn_proto::types::{Asn, EthernetTag, Label, Rd, Route, RouteKey, RouteTarget, Vni};
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 
@@ -76,14 +76,14 @@ fn attributes(number: u32) -> PathAttributes {
 }
 
 /// The route of a host.
-pub(crate) fn route(number: u32) -> EvpnRoute {
+pub(crate) fn route(number: u32) -> Route {
     let key = RouteKey::MacIp {
         rd: rd(number),
         etag: EthernetTag(0),
         mac: site::mac(number),
         ip: Some(IpAddr::V4(host(number))),
     };
-    EvpnRoute::labelled(key, Label::from(vni(number)))
+    Route::labelled(key, Label::from(vni(number)))
 }
 
 /// The UPDATEs of a client that has these hosts, set by set and each as full as it goes, with
@@ -91,7 +91,7 @@ pub(crate) fn route(number: u32) -> EvpnRoute {
 pub(crate) fn updates(numbers: Range<u32>) -> Result<Bytes> {
     let context = EncodeContext { as_width: AsWidth::Four, length_max: MESSAGE_LENGTH_MAX };
     let mut out = BytesMut::new();
-    let routes: Vec<EvpnRoute> = numbers.clone().map(route).collect();
+    let routes: Vec<Route> = numbers.clone().map(route).collect();
     for (first, set) in numbers.step_by(PER_SET as usize).zip(routes.chunks(PER_SET as usize)) {
         encode_announcements(&attributes(first), &context, set.iter(), &mut out)
             .map_err(|e| format!("encoding: {e}"))?;

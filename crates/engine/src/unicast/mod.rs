@@ -1,0 +1,308 @@
+//! IPv4 and IPv6 unicast: the underlay's own routes, for a leaf or spine that runs no other daemon.
+//!
+//! **A received prefix is forwarded by every path that costs the same, and only over links that
+//! lead to their next hops**: what no connected link leads to is rejected, and comes back with the
+//! link (RFC 4271 section 9.1.2.1).
+//!
+//! Not here: next hops that are themselves routes (recursion), and what other daemons route.
+
+mod fib;
+
+pub(crate) use fib::{Fib, Way};
+
+use crate::engine::Engine;
+use crate::rib::SelfHop;
+use evpn_dataplane::facts::{Link, LinkKind};
+use evpn_dataplane::object::IfIndex;
+use evpn_proto::bgp::attributes::{Origin, PathAttributes};
+use evpn_proto::types::{Family, Route, RouteKey, is_link_local};
+use evpn_rib::PeerIdx;
+use evpn_rib::table::{DestId, Reject};
+use ipnet::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+/// The families of this room.
+const FAMILIES: [Family; 2] = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
+
+/// What we announce, and what is programmed.
+#[derive(Debug, Default)]
+pub(crate) struct Unicast {
+    announced: BTreeMap<IpNet, Origin>,
+    pub(crate) fib: Fib,
+}
+
+impl Engine {
+    /// Devices, connected prefixes or settings are others: announces what is to be announced, and
+    /// looks again at what leads where.
+    pub(crate) fn refresh_unicast(&mut self) {
+        self.originate_unicast();
+        for family in FAMILIES {
+            self.recheck(family);
+        }
+    }
+
+    fn originate_unicast(&mut self) {
+        let wanted = self.wanted_unicast();
+        let before = std::mem::replace(&mut self.unicast.announced, wanted.clone());
+        for prefix in before.keys().filter(|prefix| !wanted.contains_key(*prefix)) {
+            let key = RouteKey::Unicast { prefix: *prefix };
+            if let Some(rib) = self.ribs.get_mut(key.family()) {
+                rib.end(&key);
+            }
+        }
+        for (prefix, origin) in wanted.into_iter().filter(|(p, o)| before.get(p) != Some(o)) {
+            let key = RouteKey::Unicast { prefix };
+            // Whoever is told it is told where to find us instead.
+            let nowhere = match prefix {
+                IpNet::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                IpNet::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            };
+            let attributes = PathAttributes { origin, ..PathAttributes::originated(nowhere) };
+            if let Some(rib) = self.ribs.get_mut(key.family()) {
+                rib.originate(Route::bare(key), &Arc::new(attributes));
+            }
+        }
+    }
+
+    /// What the settings name, and what is connected where that is asked for: prefixes of links that
+    /// are up and no bridge of a VNI, whose hosts are not the underlay's, and addresses of devices
+    /// that lead nowhere, such as the loopback.
+    fn wanted_unicast(&self) -> BTreeMap<IpNet, Origin> {
+        let settings = &self.settings.unicast;
+        let mut wanted = BTreeMap::new();
+        if settings.redistribute_connected {
+            let up = |device: IfIndex| self.links.iter().any(|l| l.index == device && l.is_up());
+            let tenants: BTreeSet<IfIndex> = self.links.iter().filter_map(bridge_of_vni).collect();
+            let connected = self.connected.iter();
+            let nets = connected.filter(|(d, _)| up(*d) && !tenants.contains(d)).map(|(_, n)| *n);
+            let own = self.links.iter().filter(|l| leads_nowhere(l) && l.admin_up);
+            let addresses = own.flat_map(|l| l.addresses.iter()).filter(|n| is_host(n));
+            let routable = |n: &IpNet| !n.addr().is_loopback() && !is_link_local(n.addr());
+            let all = nets.chain(addresses.copied()).filter(routable);
+            // What was not named by anybody has no known origin, as every speaker tells it.
+            wanted.extend(all.map(|net| (net.trunc(), Origin::Incomplete)));
+        }
+        wanted.extend(settings.prefixes.iter().map(|prefix| (prefix.trunc(), Origin::Igp)));
+        wanted
+    }
+
+    /// Looks again at every received path of a family: whether and where its next hop is reached.
+    fn recheck(&mut self, family: Family) {
+        let Some(rib) = self.ribs.get(family) else { return };
+        let mut changed: Vec<(PeerIdx, DestId, Option<Reject>)> = Vec::new();
+        let mut touched = Vec::new();
+        for (id, dest) in rib.table.iter() {
+            for path in dest.paths().iter().filter(|path| path.peer != PeerIdx::LOCAL) {
+                let Some(attributes) = rib.store.get(path.attributes) else { continue };
+                let is_reached = self.way(path.peer, attributes).is_some();
+                let reject = match path.reject {
+                    None if !is_reached => Some(Reject::Unreachable),
+                    Some(Reject::Unreachable) if is_reached => None,
+                    other => other,
+                };
+                if reject != path.reject {
+                    changed.push((path.peer, id, reject));
+                }
+            }
+            touched.push(dest.key.clone());
+        }
+        let Some(rib) = self.ribs.get_mut(family) else { return };
+        for (peer, id, reject) in changed {
+            rib.set_reject(peer, id, reject);
+        }
+        rib.touched.extend(touched);
+    }
+
+    /// Where packets to a neighbour's next hop go: its link-local address on the link that we
+    /// share, or an address of a connected prefix.
+    pub(crate) fn way(&self, peer: PeerIdx, attributes: &PathAttributes) -> Option<Way> {
+        let on_link = attributes
+            .link_local
+            .map(IpAddr::V6)
+            .or_else(|| Some(attributes.next_hop).filter(|next_hop| is_link_local(*next_hop)));
+        if let Some(gateway) = on_link {
+            return Some(Way { gateway, device: self.device_of(peer)? });
+        }
+        let gateway = attributes.next_hop;
+        Some(Way { gateway, device: self.connected_device(gateway)? })
+    }
+
+    /// The device by which an address is reached without a gateway.
+    fn connected_device(&self, address: IpAddr) -> Option<IfIndex> {
+        let covering = self.connected.iter().filter(|(_, net)| net.contains(&address));
+        let nearest = covering.max_by_key(|(_, net)| net.prefix_len())?;
+        Some(nearest.0)
+    }
+
+    /// The device that leads to a neighbour on the same link.
+    fn device_of(&self, peer: PeerIdx) -> Option<IfIndex> {
+        let ends = self.peer(peer)?.session.endpoints()?;
+        match ends.remote {
+            SocketAddr::V6(remote) if remote.ip().is_unicast_link_local() => {
+                Some(IfIndex(remote.scope_id())).filter(|device| device.0 != 0)
+            }
+            remote => self.connected_device(remote.ip().to_canonical()),
+        }
+    }
+
+    /// Where a neighbour is to find us, by family.
+    pub(crate) fn self_hops(&self, index: PeerIdx) -> BTreeMap<Family, SelfHop> {
+        let Some(peer) = self.peer(index) else { return BTreeMap::new() };
+        let (Some(ends), Some(negotiated)) = (peer.session.endpoints(), peer.session.negotiated())
+        else {
+            return BTreeMap::new();
+        };
+        let local = ends.local.ip().to_canonical();
+        let scope = match ends.local {
+            SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => Some(IfIndex(v6.scope_id())),
+            _ => None,
+        };
+        let ours = |link: &&Link| match scope {
+            Some(device) => link.index == device,
+            None => link.addresses.iter().any(|net| net.addr() == local),
+        };
+        let link = self.links.iter().find(ours);
+        let v4 = || of_link(link, |ip| ip.is_ipv4() && !is_link_local(ip));
+        let v6_hop = || v6_hop(local, link);
+        let hops = negotiated.families.iter().filter_map(|family| {
+            let hop = match (*family, local) {
+                (Family::IPV4_UNICAST, IpAddr::V4(_)) | (Family::RT_CONSTRAINT, _) => {
+                    Some(SelfHop { address: local, link_local: None })
+                }
+                (Family::IPV4_UNICAST, _) if negotiated.extended_next_hop.contains(*family) => {
+                    v6_hop()
+                }
+                (Family::IPV4_UNICAST, _) => {
+                    v4().map(|address| SelfHop { address, link_local: None })
+                }
+                (Family::IPV6_UNICAST, _) => v6_hop(),
+                _ => None,
+            };
+            hop.map(|hop| (*family, hop))
+        });
+        hops.collect()
+    }
+
+    /// Programs what has changed. Unlike prefixes that come through tunnels these do not wait for
+    /// the end of a restart: neighbours farther away are reached by them.
+    pub(crate) fn program_unicast(&mut self) {
+        if !self.is_adopted() {
+            return;
+        }
+        for family in FAMILIES {
+            let Some(rib) = self.ribs.get_mut(family) else { continue };
+            for key in std::mem::take(&mut rib.touched) {
+                let RouteKey::Unicast { prefix } = key else { continue };
+                let ways = self.ways(&key);
+                if self.unicast.fib.set(&mut self.ids, prefix, ways, &mut self.changes) {
+                    self.underlay.forget_unicast();
+                }
+            }
+        }
+    }
+
+    /// The ways of a prefix, the preferred one's family only; none if the preferred path is ours.
+    fn ways(&self, key: &RouteKey) -> Vec<Way> {
+        let Some(rib) = self.ribs.get(key.family()) else { return Vec::new() };
+        let Some(dest) = rib.table.find(key).and_then(|id| rib.table.get(id)) else {
+            return Vec::new();
+        };
+        let Some(best) = dest.best().filter(|best| best.peer != PeerIdx::LOCAL) else {
+            return Vec::new();
+        };
+        let way = |path: &evpn_rib::table::Path| {
+            self.way(path.peer, rib.store.get(path.attributes)?.as_ref())
+        };
+        let Some(preferred) = way(best) else { return Vec::new() };
+        let paths = rib.table.multipath(&rib.store, dest);
+        let mut ways: Vec<Way> = paths
+            .into_iter()
+            .filter_map(way)
+            .filter(|way| way.gateway.is_ipv4() == preferred.gateway.is_ipv4())
+            .filter(|way| *way != preferred)
+            .collect();
+        ways.sort_unstable();
+        ways.dedup();
+        ways.truncate(self.settings.multipath.max_paths.saturating_sub(1));
+        ways.push(preferred);
+        ways.sort_unstable();
+        ways
+    }
+}
+
+/// Whether a device has nobody at its other end.
+fn leads_nowhere(link: &Link) -> bool {
+    matches!(&link.kind, LinkKind::Other(kind) if kind == "dummy") || link.name == "lo"
+}
+
+/// The bridge that a VXLAN device is a port of.
+fn bridge_of_vni(link: &Link) -> Option<IfIndex> {
+    link.master.filter(|_| matches!(link.kind, LinkKind::Vxlan(_)))
+}
+
+fn is_host(net: &IpNet) -> bool {
+    net.prefix_len() == net.max_prefix_len()
+}
+
+fn of_link(link: Option<&Link>, wanted: impl Fn(IpAddr) -> bool) -> Option<IpAddr> {
+    link?.addresses.iter().map(|net| net.addr()).find(|address| wanted(*address))
+}
+
+/// Where we are to be reached by IPv6 on a link: by the session's own address or another global one
+/// of the link, with the link-local one beside it; by that alone where there is no other.
+fn v6_hop(local: IpAddr, link: Option<&Link>) -> Option<SelfHop> {
+    let global = |ip: IpAddr| ip.is_ipv6() && !is_link_local(ip) && !ip.is_loopback();
+    let beside = of_link(link, |ip| ip.is_ipv6() && is_link_local(ip));
+    let link_local = match (local, beside) {
+        (IpAddr::V6(own), _) if own.is_unicast_link_local() => Some(own),
+        (_, Some(IpAddr::V6(own))) => Some(own),
+        _ => None,
+    };
+    let address = Some(local)
+        .filter(|ip| global(*ip))
+        .or_else(|| of_link(link, global))
+        .or(link_local.map(IpAddr::V6))?;
+    Some(SelfHop { address, link_local })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(addresses: &[&str]) -> Link {
+        let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
+        Link {
+            index: IfIndex(2),
+            name: "eth0".to_owned(),
+            mac: None,
+            mtu: 1500,
+            admin_up: true,
+            carrier: true,
+            master: None,
+            port: None,
+            kind: LinkKind::Other(String::new()),
+            addresses,
+        }
+    }
+
+    #[test]
+    fn a_next_hop_of_ipv6_is_a_global_address_where_there_is_one() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let both = link(&["10.0.0.1/31", "2001:db8::1/64", "fe80::1/64"]);
+        let ll = Some("fe80::1".parse().unwrap());
+        for local in ["10.0.0.1", "2001:db8::1", "fe80::1"] {
+            let hop = v6_hop(ip(local), Some(&both));
+            assert_eq!(
+                hop,
+                Some(SelfHop { address: ip("2001:db8::1"), link_local: ll }),
+                "{local}"
+            );
+        }
+        let local_only = link(&["fe80::1/64"]);
+        let hop = v6_hop(ip("fe80::1"), Some(&local_only));
+        assert_eq!(hop, Some(SelfHop { address: ip("fe80::1"), link_local: ll }));
+        assert_eq!(v6_hop(ip("10.0.0.1"), Some(&link(&["10.0.0.1/31"]))), None);
+    }
+}
