@@ -83,6 +83,7 @@ impl FrrVersion {
     #[track_caller]
     pub fn start(self, fabric: &Fabric, leaf: &Leaf, zebra: &str, bgpd: &str) -> Frr {
         let home = self.home(fabric.path(&format!("frr{}", leaf.number)));
+        self.expect(&home, &leaf.ns);
         let start = |name, config| {
             let file = home.outside.join(format!("{name}.conf"));
             let text = format!("hostname leaf{}\nlog stdout informational\n{config}", leaf.number);
@@ -101,6 +102,19 @@ impl FrrVersion {
         };
         let bgpd = start("bgpd", bgpd);
         Frr { version: self, leaf: leaf.clone(), home, others, bgpd }
+    }
+
+    /// Fails the test where it is another version: figures would be called by a wrong name.
+    #[track_caller]
+    fn expect(self, home: &Home, ns: &Ns) {
+        let wanted = match self {
+            Self::Eight => "bgpd version 8.4",
+            Self::Ten => "bgpd version 10.",
+        };
+        let output = home.command(ns, &format!("{PROGRAMS}/bgpd")).arg("--version").output();
+        let output = output.unwrap_or_else(|e| panic!("{self}: {e}"));
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.starts_with(wanted), "{self} is wanted, and this is {said}");
     }
 
     /// Makes its directory.

@@ -395,8 +395,8 @@ fn type5_and_a_drain_over_ebgp() {
     type5_and_drain("t5-ebgp", EBGP);
 }
 
-/// FRR 10.3 shows the link bandwidth of both sites and does not weight by it: what a drain moves
-/// there is the best path. So no share is measured.
+/// FRR 10.3 shows the link bandwidth of both sites and does not weight imported paths by it (FRR's
+/// issue 19161 is alike): what a drain moves there is the best path. So no share is measured before.
 #[test]
 fn type5_over_ebgp_with_frr_10() {
     let sites = Sites::new("t5-frr10", Ten, EBGP);

@@ -290,7 +290,10 @@ fn twenty_moves_between_evpnd_and_frr_beside_two_of_frr() {
     let (mut moves, mut other_moves, mut dirty) = (Vec::new(), Vec::new(), 0);
     for number in 0..2 * MOVES {
         moves.push(ground.step(number));
-        let seen = if number % 2 == 0 { is_here(&ours) } else { is_there(&ours, &theirs) };
+        let seen = wait_until(CONVERGENCE - STEP, || match number % 2 {
+            0 => is_here(&ours),
+            _ => is_there(&ours, &theirs),
+        });
         seen.unwrap_or_else(|seen| panic!("move {number}, at evpnd: {seen}"));
         other_moves.push(other_ground.step(number));
         let [one, two] = &other_ground.leaves;
