@@ -506,7 +506,7 @@ impl Engine {
             asn: self.settings.asn,
             cluster_id: self.settings.cluster_id,
             router_id: self.settings.router_id,
-            may_end_of_rib: !self.restart.in_progress(),
+            may_end_of_rib: self.restart.may_end_of_rib(),
         }
     }
 
@@ -574,6 +574,10 @@ impl Engine {
         };
         self.outputs.extend(outputs);
         self.originate_prefixes(now);
+    }
+
+    pub(crate) fn awaited_is_up(&mut self, peer: PeerIdx, has_restarted: bool) {
+        self.restart.is_up(peer, has_restarted);
     }
 
     pub(crate) fn told(&mut self, peer: PeerIdx) {

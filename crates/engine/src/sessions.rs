@@ -131,10 +131,7 @@ impl Engine {
         if negotiated.graceful_restart.is_none() {
             self.will_not_tell(now, index);
         }
-        if negotiated.peer_is_restarting() {
-            // RFC 4724 section 4.1: two that restart do not wait for each other.
-            self.told(index);
-        }
+        self.awaited_is_up(index, negotiated.peer_is_restarting());
         self.output(Output::Event(Event::PeerUp(address)));
         for notice in negotiated.notices() {
             self.output(Output::Event(Event::PeerErrors(address, notice.to_string())));
