@@ -1,7 +1,7 @@
 //! Commands that ask evpnd.
 //!
 //! **One command is one question**; only tables are read page by page, until their end or the
-//! limit that was asked for.
+//! limit that was asked for, and `clear bgp all` asks for each neighbor.
 
 use crate::cli::{
     Clear, Command, Config, EnergyOrder, HealthArgs, HostArgs, NeighborPart, OrderArgs, RouteArgs,
@@ -9,11 +9,10 @@ use crate::cli::{
 };
 use crate::out::{self, Form};
 use crate::text::show_seconds;
-use crate::{Exit, Failure, Outcome, show};
+use crate::{Exit, Failure, Outcome, clear, show};
 use clap::ValueEnum as _;
 use evpn_api::energy::{Energy, OverrideRequest, Verb};
 use evpn_api::evpn::HostQuery;
-use evpn_api::neighbor::ClearRequest;
 use evpn_api::route::{RouteKind, RouteQuery};
 use evpn_api::system::LogLevel;
 use evpn_api::why::WhyQuery;
@@ -53,11 +52,7 @@ impl Remote {
                 self.answer(&why, show::why::why)?;
                 Ok(Exit::verdict(why.reachable))
             }
-            Command::Clear(Clear::Bgp { neighbor, soft }) => {
-                let request = ClearRequest { soft: soft.is_some() };
-                let done = self.client.clear_neighbor(*neighbor, request).await?;
-                self.answer(&done, |done| format!("{}\n", done.text))
-            }
+            Command::Clear(Clear::Bgp(args)) => clear::run(&self.client, self.form, args).await,
             Command::Energy(order) => self.order(order).await,
             Command::Config(Config::Reload) => {
                 self.answer(&self.client.reload().await?, show::config::reloaded)

@@ -121,6 +121,8 @@ fn neighbor(
     session.hold_time = neighbor.hold;
     session.keepalive_time = neighbor.keepalive;
     session.connect_retry = neighbor.connect_retry;
+    session.role = neighbor.role;
+    session.role_strict = neighbor.role_strict;
     session.mode = if neighbor.passive { Mode::Passive } else { Mode::Active };
     session.graceful_restart = config.router.graceful_restart.then(|| GracefulRestartConfig {
         restart_time: config.router.restart_time,
@@ -132,6 +134,7 @@ fn neighbor(
         address: neighbor.address,
         session,
         shutdown: neighbor.shutdown,
+        shutdown_message: neighbor.shutdown_message.clone().unwrap_or_default(),
         multihop: neighbor.multihop > 1 || neighbor.is_internal(own),
         route_reflector_client: neighbor.route_reflector_client,
         max_prefix: neighbor.max_prefix,

@@ -535,11 +535,11 @@ impl Engine {
         match kind {
             ClearKind::Hard(reason) => self.reset(now, peer, reason),
             ClearKind::Soft => {
-                let Some(place) = self.peers.get(usize::from(peer.0)) else { return };
-                let refresh = place.request_refresh();
-                self.outputs.extend(refresh);
+                self.request_refresh(peer);
                 self.resend(peer);
             }
+            ClearKind::SoftIn => self.request_refresh(peer),
+            ClearKind::SoftOut => self.resend(peer),
         }
     }
 }

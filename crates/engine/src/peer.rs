@@ -5,7 +5,8 @@ use crate::rib::{Audience, Encoded, GroupKey, Own, Rib};
 use crate::settings::NeighborSettings;
 use bytes::{Bytes, BytesMut};
 use evpn_proto::bgp::attributes::{Community, ExtCommunity, PathAttributes};
-use evpn_proto::bgp::message::{Family, Message, RouteRefresh};
+use evpn_proto::bgp::message::{Family, Message};
+use evpn_proto::bgp::otc::{self, Egress};
 use evpn_proto::bgp::session::{self, ConnectionId, Negotiated, PeerKind, Session};
 use evpn_proto::bgp::wire::error::EncodeError;
 use evpn_proto::bgp::wire::{
@@ -27,8 +28,6 @@ pub(crate) const SEND_WINDOW_OCTETS: usize = 256 * 1024;
 const BATCH_MAX: usize = 4096;
 /// Stretches that are kept for those who come behind.
 const CACHE_MAX: usize = 8;
-/// A ROUTE-REFRESH that asks for the routes (RFC 2918).
-const REFRESH_REQUEST: u8 = 0;
 
 /// What is wrong with a neighbour's messages, counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -117,6 +116,7 @@ impl Peer {
             audience,
             four_octet_as: negotiated.four_octet_as,
             length_max: negotiated.send_length_max.into(),
+            otc: otc::Rules::of(Family::EVPN, negotiated.role),
         });
         self.up = Some(Up {
             connection,
@@ -165,14 +165,6 @@ impl Peer {
             outputs.push(Output::Send { peer, connection: up.connection, octets });
         }
     }
-
-    /// Asks the neighbour to send its routes again.
-    pub(crate) fn request_refresh(&self) -> Option<Output> {
-        let up = self.up.as_ref().filter(|up| up.negotiated.route_refresh)?;
-        let refresh = RouteRefresh { family: Family::EVPN, subtype: REFRESH_REQUEST };
-        let octets = wire::encode_route_refresh(&refresh);
-        Some(Output::Send { peer: self.index, connection: up.connection, octets })
-    }
 }
 
 /// What every neighbour is sent alike.
@@ -191,7 +183,10 @@ pub(crate) fn export_to(rib: &Rib, id: DestId, key: GroupKey) -> Export {
     let Some(attributes) = rib.store.get(best.attributes) else { return Export::Withdraw };
     let well_known = |c| attributes.has_community(c);
     let external = key.audience == Audience::External;
-    if well_known(Community::NO_ADVERTISE) || (external && no_export(attributes)) {
+    if well_known(Community::NO_ADVERTISE)
+        || (external && no_export(attributes))
+        || key.otc.withholds(attributes)
+    {
         return Export::Withdraw;
     }
     let reflects =
@@ -233,6 +228,9 @@ pub(crate) fn outgoing(
             out.cluster_list.insert(0, sender.cluster_id);
         }
         return out;
+    }
+    if let Egress::Mark(asn) = key.otc.egress(sender.asn, attributes) {
+        otc::mark(&mut out, asn);
     }
     let originated = attributes.as_path.segments.is_empty();
     out.as_path = attributes.as_path.prepended(sender.asn);

@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use evpn_proto::bgp::attributes::PathAttributes;
+use evpn_proto::bgp::otc;
 use evpn_proto::bgp::wire::AsWidth;
 use evpn_proto::bgp::wire::error::EncodeError;
 use evpn_proto::types::{Route, RouteKey};
@@ -20,6 +21,8 @@ pub(crate) struct GroupKey {
     pub(crate) audience: Audience,
     pub(crate) four_octet_as: bool,
     pub(crate) length_max: usize,
+    /// What our role keeps from its neighbours (RFC 9234 section 5).
+    pub(crate) otc: otc::Rules,
 }
 
 impl GroupKey {

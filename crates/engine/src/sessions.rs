@@ -8,9 +8,10 @@ use crate::settings::Settings;
 use evpn_dataplane::facts::Link;
 use evpn_proto::bgp::attributes::{Community, PathAttributes};
 use evpn_proto::bgp::message::{Family, Message, RouteRefresh, Update};
+use evpn_proto::bgp::otc::{self, Ingress};
 use evpn_proto::bgp::session::{
-    self, Change, ConnectionId, Detector, MessageCounts, PeerKind, ReceivedMessage, Routes,
-    StopReason,
+    self, Change, ConnectionId, Detector, MessageCounts, Negotiated, PeerKind, ReceivedMessage,
+    Routes, StopReason,
 };
 use evpn_proto::bgp::wire::error::Action;
 use evpn_proto::types::{RouteKey, Time, can_be_vtep};
@@ -247,12 +248,9 @@ impl Engine {
         let Some(attributes) = update.attributes.filter(|_| !update.announced.is_empty()) else {
             return;
         };
-        let external = self
-            .peer(index)
-            .and_then(|p| p.up.as_ref())
-            .is_some_and(|up| up.negotiated.kind == PeerKind::External);
-        let attributes = imported(attributes, external);
-        let reject = reject(&self.settings, &self.links, &attributes);
+        let Some(up) = self.peer(index).and_then(|p| p.up.as_ref()) else { return };
+        let (attributes, leak) = imported(attributes, Family::EVPN, &up.negotiated);
+        let reject = leak.or_else(|| reject(&self.settings, &self.links, &attributes));
         // One use of the set for each route, looked up once.
         let Some(set) = self.rib.store.intern(&attributes) else { return };
         for route in update.announced {
@@ -414,12 +412,12 @@ impl Engine {
         // A client is in another group of neighbours, and its routes go elsewhere.
         let client = wanted.route_reflector_client != peer.settings.route_reflector_client;
         let change = if client { Change::ResetNeeded } else { change };
-        let shutdown = wanted.shutdown;
+        let (shutdown, text) = (wanted.shutdown, wanted.shutdown_message.clone());
         let again = peer.is_over_limit && wanted.max_prefix != peer.settings.max_prefix;
         peer.settings = wanted;
         match (was_shutdown, shutdown, change) {
             (false, true, _) => {
-                self.stop(now, index, StopReason::AdminShutdown { text: String::new() });
+                self.stop(now, index, StopReason::AdminShutdown { text });
             }
             (true, false, _) => self.session(now, index, session::Input::Start),
             (false, false, _) if again => self.reset(now, index, StopReason::ConfigChanged),
@@ -442,15 +440,28 @@ impl Engine {
     }
 }
 
-/// What a neighbour's attributes count as. RFC 8326 section 4.2: from another AS,
-/// GRACEFUL_SHUTDOWN makes the path the least preferred.
-fn imported(attributes: Arc<PathAttributes>, external: bool) -> Arc<PathAttributes> {
+/// What a neighbour's attributes of a family count as, and whether they say that the routes are
+/// leaks (RFC 9234 section 5). RFC 8326 section 4.2: from another AS, GRACEFUL_SHUTDOWN makes the
+/// path the least preferred.
+fn imported(
+    mut attributes: Arc<PathAttributes>,
+    family: Family,
+    negotiated: &Negotiated,
+) -> (Arc<PathAttributes>, Option<Reject>) {
+    let external = negotiated.kind == PeerKind::External;
     if external && attributes.has_community(Community::GRACEFUL_SHUTDOWN) {
-        let mut attributes = PathAttributes::clone(&attributes);
-        attributes.local_pref = Some(0);
-        return Arc::new(attributes);
+        Arc::make_mut(&mut attributes).local_pref = Some(0);
     }
-    attributes
+    let rules = otc::Rules::of(family, negotiated.role);
+    let leak = match rules.ingress(negotiated.peer_as(), &attributes) {
+        Ingress::Keep => None,
+        Ingress::Mark(asn) => {
+            otc::mark(Arc::make_mut(&mut attributes), asn);
+            None
+        }
+        Ingress::Leak => Some(Reject::RouteLeak),
+    };
+    (attributes, leak)
 }
 
 fn reject(settings: &Settings, links: &[Link], attributes: &PathAttributes) -> Option<Reject> {

@@ -51,6 +51,8 @@ pub struct NeighborSettings {
     pub session: SessionConfig,
     /// Administratively down.
     pub shutdown: bool,
+    /// What its operator is told when it is taken down (RFC 9003); may be empty.
+    pub shutdown_message: String,
     /// Farther away than one link: the state of an interface says nothing of it.
     pub multihop: bool,
     /// An internal neighbour whose routes are reflected to all others, and theirs to it.

@@ -34,6 +34,8 @@ pub enum Reject {
     NotAHost,
     /// RFC 7432 section 7.3: the originator of a flood route is a PE, and this is no host's address.
     NotAnOriginator,
+    /// RFC 9234 section 5: ONLY_TO_CUSTOMER says that this neighbour should not have told it.
+    RouteLeak,
 }
 
 impl Reject {
@@ -46,6 +48,7 @@ impl Reject {
             Self::OwnNextHop => "its next hop is our own address",
             Self::NotAHost => "its MAC address cannot belong to a host",
             Self::NotAnOriginator => "its originator's address cannot belong to a host",
+            Self::RouteLeak => "it is a route leak by its ONLY_TO_CUSTOMER and the neighbor's role",
         }
     }
 }

@@ -65,6 +65,11 @@ fn neighbor(neighbor: &Neighbor) -> String {
     if neighbor.route_reflector_client {
         lines.field("  Reflection", "a client of ours");
     }
+    if neighbor.local_role.is_some() || neighbor.remote_role.is_some() {
+        let word = |role: &Option<String>| role.clone().unwrap_or_else(|| "nothing".to_owned());
+        let (ours, theirs) = (word(&neighbor.local_role), word(&neighbor.remote_role));
+        lines.field("  Role", &format!("we say {ours}, the neighbor {theirs}"));
+    }
     let errors = &neighbor.errors;
     lines.field(
         "  Errors",

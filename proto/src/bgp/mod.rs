@@ -2,10 +2,14 @@
 //!
 //! - [`message`]: what a message says, as values.
 //! - [`attributes`]: path attributes and communities, as values.
+//! - [`role`] and [`otc`]: what a neighbour of another AS is to us, and which routes that keeps from
+//!   it.
 //! - [`wire`]: octets to values and back, with RFC 7606's handling of errors.
 //! - [`session`]: the state machine of one neighbour.
 
 pub mod attributes;
 pub mod message;
+pub mod otc;
+pub mod role;
 pub mod session;
 pub mod wire;

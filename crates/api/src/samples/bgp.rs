@@ -162,6 +162,8 @@ pub fn neighbor() -> Neighbor {
             ..MessageErrors::default()
         },
         route_reflector_client: true,
+        local_role: Some("customer".into()),
+        remote_role: Some("provider".into()),
         connections_established: 2,
         connections_dropped: 1,
         last_reset: Some(LastReset::new(&Cause::HoldExpired { seconds: 90 }, peer, 3_800_000)),

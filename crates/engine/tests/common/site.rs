@@ -79,6 +79,7 @@ pub(crate) fn settings(n: u8, peers: &[u8], ases: Ases) -> Settings {
             address: underlay(*peer),
             session,
             shutdown: false,
+            shutdown_message: String::new(),
             multihop: false,
             route_reflector_client: false,
             max_prefix: None,

@@ -41,6 +41,7 @@ mod notification;
 mod open;
 mod opening;
 mod reason;
+mod role;
 mod state;
 mod timers;
 

@@ -4,7 +4,9 @@
 
 use super::config::SessionConfig;
 use super::reason::{Ending, OpenRefusal};
+use super::role;
 use crate::bgp::message::{Capability, Family, ForwardingPreserved, GracefulRestart, Open};
+use crate::bgp::role::Role;
 use crate::types::{AS_TRANS, Asn};
 use std::fmt;
 use std::time::Duration;
@@ -51,6 +53,8 @@ pub struct Negotiated {
     /// The neighbor's graceful restart with the families in common only, where both offer it. Its
     /// N is set only if ours is too.
     pub graceful_restart: Option<GracefulRestart>,
+    /// What we are to a neighbor of another AS (RFC 9234), whether or not it says what it is.
+    pub role: Option<Role>,
 }
 
 impl Negotiated {
@@ -162,6 +166,7 @@ pub(super) fn our_open(config: &SessionConfig) -> Open {
         capabilities.push(Capability::ExtendedMessage);
     }
     capabilities.push(Capability::FourOctetAs(config.local_as));
+    capabilities.extend(config.role.map(Capability::Role));
     if let Some(restart) = &config.graceful_restart {
         let forwarding = |family: &Family| match restart.preserved.contains(family) {
             true => ForwardingPreserved::Yes,
@@ -204,6 +209,7 @@ pub(super) fn negotiate(
     if matches!(received.hold_time.as_secs(), 1 | 2) {
         return Err(OpenRefusal::HoldTime(received.hold_time));
     }
+    let role = role::agree(config, received, kind)?;
     let hold_time = sent.hold_time.min(received.hold_time);
     let third = hold_time / 3;
     let keepalive_interval =
@@ -227,6 +233,7 @@ pub(super) fn negotiate(
         enhanced_route_refresh: both(&Capability::EnhancedRouteRefresh),
         graceful_restart: common_restart(sent, received, &families),
         families,
+        role,
         sent: sent.clone(),
         received: received.clone(),
     })

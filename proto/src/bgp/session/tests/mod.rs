@@ -7,6 +7,7 @@ mod graceful_restart;
 mod liveness;
 mod opens;
 mod pair;
+mod roles;
 mod start_stop;
 
 use super::*;
