@@ -19,6 +19,7 @@ use crate::vrf::Vrf;
 use evpn_dataplane::facts::{KernelEvent, Link};
 use evpn_dataplane::object::{Change, Command, IfIndex, Mode};
 use evpn_energy::Snapshot;
+use evpn_proto::bgp::message::Family;
 use evpn_proto::bgp::session;
 use evpn_proto::types::{MacAddr, RouteKey, Time, Vni};
 use evpn_rib::decision::Source;
@@ -326,7 +327,7 @@ impl Engine {
             }
         }
         self.program_prefixes(now);
-        self.flush();
+        self.flush(now);
         if !self.rib.dirty.is_empty() || !self.reimports.is_empty() {
             return Progress::More;
         }
@@ -343,7 +344,7 @@ impl Engine {
             peer.session.restart_complete();
         }
         self.program_prefixes(now);
-        self.flush();
+        self.flush(now);
         self.outputs.push_back(Output::Mode(self.restart.mode()));
         self.outputs.push_back(Output::Event(Event::RestartComplete(complete.text())));
     }
@@ -456,15 +457,16 @@ impl Engine {
         format!("{up}/{all} neighbors up, energy level {}", level.unwrap_or("not watched"))
     }
 
-    pub(crate) fn sender(&self) -> Sender {
+    pub(crate) fn sender(&self, now: Now) -> Sender {
         Sender {
+            now: now.time,
             asn: self.settings.asn,
             cluster_id: self.settings.cluster_id,
             may_end_of_rib: !self.restart.in_progress(),
         }
     }
 
-    fn flush(&mut self) {
+    fn flush(&mut self, now: Now) {
         // What was taken down to come up again is not told in between.
         if self.reimports.is_empty() {
             if !self.changes.is_empty() {
@@ -472,7 +474,7 @@ impl Engine {
             }
             self.outputs.extend(self.commands.drain(..).map(Output::Command));
         }
-        let sender = self.sender();
+        let sender = self.sender(now);
         let mut outputs = Vec::new();
         for peer in &mut self.peers {
             peer.flush(&mut self.rib, &sender, &mut outputs);
@@ -493,6 +495,8 @@ impl Engine {
     pub fn next_deadline(&self, now: Time) -> Option<Time> {
         let sessions = self.peers.iter().filter_map(|p| p.session.next_deadline());
         let stale = self.peers.iter().filter_map(|p| p.stale_until);
+        let ups = self.peers.iter().filter_map(|p| p.up.as_ref());
+        let stale = stale.chain(ups.filter_map(|up| up.refreshes.next_deadline()));
         let groups = self.vrfs.values().filter_map(|v| v.fib.next_deadline());
         let drain_times = self.vrfs.values().flat_map(|v| v.wanted(&self.connected).into_values());
         let energy = self.energy.as_ref().and_then(|e| e.next_deadline(now, drain_times));
@@ -511,6 +515,7 @@ impl Engine {
             if stale {
                 self.drop_paths(index, Which::Stale);
             }
+            self.expire_refreshes(now, index);
         }
         for vrf in self.vrfs.values_mut() {
             vrf.fib.settle(time, &mut self.changes);
@@ -535,11 +540,11 @@ impl Engine {
         match kind {
             ClearKind::Hard(reason) => self.reset(now, peer, reason),
             ClearKind::Soft => {
-                self.request_refresh(peer);
-                self.resend(peer);
+                self.request_refresh(now, peer, Family::EVPN);
+                self.send_again(now, peer, Family::EVPN);
             }
-            ClearKind::SoftIn => self.request_refresh(peer),
-            ClearKind::SoftOut => self.resend(peer),
+            ClearKind::SoftIn => self.request_refresh(now, peer, Family::EVPN),
+            ClearKind::SoftOut => self.send_again(now, peer, Family::EVPN),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One neighbour: its session, its place in an update group, and what it is owed.
 
 use crate::io::{Event, Output};
+use crate::refresh::Refreshes;
 use crate::rib::{Audience, Encoded, GroupKey, Own, Rib};
 use crate::settings::NeighborSettings;
 use bytes::{Bytes, BytesMut};
@@ -72,6 +73,7 @@ pub(crate) struct Up {
     pub(crate) updates_unreported: u64,
     pub(crate) end_of_rib_sent: bool,
     pub(crate) end_of_rib_received: bool,
+    pub(crate) refreshes: Refreshes,
 }
 
 impl Peer {
@@ -126,6 +128,7 @@ impl Peer {
             updates_unreported: 0,
             end_of_rib_sent: false,
             end_of_rib_received: false,
+            refreshes: Refreshes::default(),
         });
         self.up.as_ref()
     }
@@ -164,12 +167,16 @@ impl Peer {
             up.updates_unreported += 1;
             outputs.push(Output::Send { peer, connection: up.connection, octets });
         }
+        if self.carry_refresh(rib, sender.now, Family::EVPN, outputs) {
+            self.flush(rib, sender, outputs);
+        }
     }
 }
 
 /// What every neighbour is sent alike.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sender {
+    pub(crate) now: Time,
     pub(crate) asn: Asn,
     /// What marks the routes that we reflect.
     pub(crate) cluster_id: Ipv4Addr,

@@ -7,7 +7,7 @@ use crate::peer::{Peer, translate};
 use crate::settings::Settings;
 use evpn_dataplane::facts::Link;
 use evpn_proto::bgp::attributes::{Community, PathAttributes};
-use evpn_proto::bgp::message::{Family, Message, RouteRefresh, Update};
+use evpn_proto::bgp::message::{Family, Message, Update};
 use evpn_proto::bgp::otc::{self, Ingress};
 use evpn_proto::bgp::session::{
     self, Change, ConnectionId, Detector, MessageCounts, Negotiated, PeerKind, ReceivedMessage,
@@ -215,15 +215,8 @@ impl Engine {
         let counts = self.peer(index).is_some_and(|p| p.up_on(connection).is_some());
         match message {
             Message::Update(update) if counts => self.update(now, index, update),
-            Message::RouteRefresh(refresh) if counts => self.refresh(index, refresh),
+            Message::RouteRefresh(refresh) if counts => self.refresh(now, index, refresh),
             _ => {}
-        }
-    }
-
-    fn refresh(&mut self, index: PeerIdx, refresh: RouteRefresh) {
-        // RFC 7313: begin and end of the neighbour's own refresh ask nothing of us.
-        if refresh.family == Family::EVPN && refresh.subtype == 0 {
-            self.resend(index);
         }
     }
 
@@ -307,7 +300,11 @@ impl Engine {
 
     /// RFC 7606 section 2, "AFI/SAFI disable": the family's routes go, and no more are heard.
     fn disable(&mut self, index: PeerIdx) {
-        let group = self.peer_mut(index).and_then(|p| p.up.as_mut()?.group.take());
+        let up = self.peer_mut(index).and_then(|p| p.up.as_mut());
+        let group = up.and_then(|up| {
+            up.refreshes.forget(Family::EVPN);
+            up.group.take()
+        });
         if let Some(key) = group {
             self.leave_group(key, index);
         }
@@ -328,6 +325,7 @@ impl Engine {
         if let Some(up) = up.filter(|up| up.connection == connection) {
             up.in_flight = up.in_flight.saturating_sub(octets);
             messages.update += std::mem::take(&mut up.updates_unreported);
+            messages.route_refresh += std::mem::take(&mut up.refreshes.unreported);
         }
         self.session(now, index, session::Input::Sent { connection, at, messages });
     }

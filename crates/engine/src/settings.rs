@@ -36,7 +36,8 @@ pub struct Settings {
     /// How long after a start what is stale may forward, if not every neighbour ends its routes
     /// before.
     pub sweep_delay: Duration,
-    /// How long a neighbour that is back may take to confirm what was kept of it.
+    /// How long a neighbour that is back may take to confirm what was kept of it, and one that tells
+    /// its routes again to tell all of them.
     pub stale_time: Duration,
     /// The site's energy; none where it is not our concern.
     pub energy: Option<EnergySettings>,

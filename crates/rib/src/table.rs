@@ -6,6 +6,8 @@
 //! **A destination exists while somebody needs it: a path, or a neighbour still to be told of its
 //! end** ([`Table::hold`]).
 
+mod refresh;
+
 use crate::attr_store::{AttrId, AttrStore};
 use crate::decision::{self, Candidate, Source, Step};
 use crate::slab::Slab;
@@ -82,6 +84,9 @@ pub enum Stale {
     No,
     /// The neighbour restarts; End-of-RIB or a timer ends the wait.
     Yes,
+    /// The neighbour tells everything again (RFC 7313 section 4), and this not yet. Forgotten when it
+    /// restarts meanwhile: then it is kept as all others are.
+    Unrefreshed,
 }
 
 impl Path {
@@ -351,9 +356,14 @@ impl Table {
         every.filter(move |path| path.peer == peer)
     }
 
-    /// The destinations of a neighbour's paths; of the stale ones only, if so asked.
+    /// The destinations of a neighbour's paths, or of some of them.
     pub fn of_peer(&self, peer: PeerIdx, which: Which) -> Vec<DestId> {
-        let wanted = |p: &Path| p.peer == peer && (which == Which::All || p.stale == Stale::Yes);
+        let wanted = |p: &Path| match which {
+            _ if p.peer != peer => false,
+            Which::All => true,
+            Which::Stale => p.stale == Stale::Yes,
+            Which::Unrefreshed => p.stale == Stale::Unrefreshed,
+        };
         self.iter().filter(|(_, d)| d.paths.iter().any(wanted)).map(|(id, _)| id).collect()
     }
 
@@ -455,6 +465,8 @@ pub enum Which {
     All,
     /// Those not confirmed since its restart.
     Stale,
+    /// Those not told again since it began to tell everything again.
+    Unrefreshed,
 }
 
 #[cfg(test)]

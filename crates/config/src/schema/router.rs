@@ -114,7 +114,7 @@ pub(crate) static ROUTER: SectionDoc = SectionDoc {
             name: "stale-time",
             kind: "duration, 1s to 1h",
             default: Default::Value("'360s'"),
-            why: "the most from a neighbor's return to its End-of-RIB; a full table takes minutes",
+            why: "the most from a neighbor's return to its End-of-RIB, and for a refresh of its routes; a full table takes minutes",
             effect: Effect::Live,
         },
         Key {

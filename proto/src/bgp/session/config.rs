@@ -130,7 +130,7 @@ impl SessionConfig {
             families: vec![Family::EVPN],
             graceful_restart: None,
             extended_message: true,
-            enhanced_route_refresh: false,
+            enhanced_route_refresh: true,
             role: None,
             role_strict: false,
         }
