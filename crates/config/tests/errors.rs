@@ -236,8 +236,8 @@ fn a_vrf_is_the_default_one_with_a_vni_of_its_own_and_a_drain_time_the_kernel_ca
         "[[vni]]\nvni = 16777216\nrd = \"100\"\nimport = [\"auto\", \"65000\", \"auto\"]",
         &[
             "4:7: vni is 16777216; it must be 1 to 16777215",
-            r#"5:6: rd is "100"; it must be "auto" or a route distinguisher; for example "10.0.0.1:100""#,
-            r#"6:19: import is "65000"; it must be "auto" or a route target; for example "65000:100""#,
+            r#"5:6: rd is "100"; it must be "auto" or a route distinguisher; for example "10.0.0.1:100" or "1.10:100""#,
+            r#"6:19: import is "65000"; it must be "auto" or a route target; for example "65000:100" or "1.10:100""#,
             r#"6:28: import names "auto" twice; remove one"#,
         ],
     );
@@ -431,4 +431,25 @@ fn a_role_of_a_group_is_its_members() {
     let loaded = load(&[Source::new("evpnd.toml", format!("{LEAF}{text}"))]).unwrap();
     let roles = loaded.config.neighbors.iter().map(|n| (n.role.unwrap().word(), n.role_strict));
     assert_eq!(roles.collect::<Vec<_>>(), [("customer", true), ("peer", true)]);
+}
+
+#[test]
+fn an_as_number_with_a_dot_is_written_in_quotes() {
+    let errors = refused("[router]\nas = 1.10\n");
+    let line = "evpnd.toml:2:6: as is a float, a date or a number beyond 64 bits; it must be an AS \
+                number; one with a dot is written in quotes: \"65000.1\"";
+    assert_eq!(errors.lines(), line);
+}
+
+#[test]
+fn an_as_number_is_read_in_both_notations_wherever_one_stands() {
+    let text = |own: &str, peer: &str| {
+        format!(
+            "[router]\nas = \"{own}\"\n[[neighbor]]\naddress = \"10.0.0.2\"\nas = \"{peer}\"\n\
+             [[vni]]\nvni = 100\nrd = \"{own}:100\"\nimport = [\"{peer}:100\"]\nexport = [\"{own}:100\"]\n\
+             [[vrf]]\nl3vni = 5000\nrd = \"{own}:5000\"\nimport = [\"{peer}:5000\"]\n"
+        )
+    };
+    let load = |text: String| load(&[Source::new("evpnd.toml", text)]).unwrap().config;
+    assert_eq!(load(text("1.10", "65000.1")), load(text("65546", "4259840001")));
 }
