@@ -137,6 +137,7 @@ fn neighbor(
         shutdown_message: neighbor.shutdown_message.clone().unwrap_or_default(),
         multihop: neighbor.multihop > 1 || neighbor.is_internal(own),
         route_reflector_client: neighbor.route_reflector_client,
+        aigp: neighbor.aigp,
         max_prefix: neighbor.max_prefix,
     }
 }

@@ -52,6 +52,8 @@ pub struct Neighbor {
     pub errors: MessageErrors,
     /// Its routes are reflected to every internal neighbour.
     pub route_reflector_client: bool,
+    /// The accumulated IGP metric is taken from it and told to it (RFC 7311).
+    pub aigp: bool,
     /// What we are to it (RFC 9234): `provider`, `customer`, `peer`, `rs-server` or `rs-client`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub local_role: Option<String>,

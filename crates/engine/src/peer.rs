@@ -5,6 +5,7 @@ use crate::refresh::Refreshes;
 use crate::rib::{Audience, Encoded, GroupKey, Own, Rib};
 use crate::settings::NeighborSettings;
 use bytes::{Bytes, BytesMut};
+use evpn_proto::bgp::aigp;
 use evpn_proto::bgp::attributes::{Community, ExtCommunity, PathAttributes};
 use evpn_proto::bgp::message::{Family, Message};
 use evpn_proto::bgp::otc::{self, Egress};
@@ -118,6 +119,7 @@ impl Peer {
             audience,
             four_octet_as: negotiated.four_octet_as,
             length_max: negotiated.send_length_max.into(),
+            aigp: self.settings.aigp,
             otc: otc::Rules::of(Family::EVPN, negotiated.role),
         });
         self.up = Some(Up {
@@ -226,6 +228,9 @@ pub(crate) fn outgoing(
     originator: Option<Ipv4Addr>,
 ) -> PathAttributes {
     let mut out = attributes.clone();
+    if !key.aigp {
+        aigp::remove(&mut out);
+    }
     if key.audience != Audience::External {
         // RFC 4271 section 5.1.5: always present toward internal neighbours.
         out.local_pref = Some(attributes.local_pref.unwrap_or(LOCAL_PREF_DEFAULT));

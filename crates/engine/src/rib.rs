@@ -21,6 +21,8 @@ pub(crate) struct GroupKey {
     pub(crate) audience: Audience,
     pub(crate) four_octet_as: bool,
     pub(crate) length_max: usize,
+    /// The accumulated IGP metric is told to its neighbours.
+    pub(crate) aigp: bool,
     /// What our role keeps from its neighbours (RFC 9234 section 5).
     pub(crate) otc: otc::Rules,
 }

@@ -6,6 +6,7 @@ use crate::io::{Event, Now, Output};
 use crate::peer::{Peer, translate};
 use crate::settings::Settings;
 use evpn_dataplane::facts::Link;
+use evpn_proto::bgp::aigp;
 use evpn_proto::bgp::attributes::{Community, PathAttributes};
 use evpn_proto::bgp::message::{Family, Message, Update};
 use evpn_proto::bgp::otc::{self, Ingress};
@@ -241,7 +242,9 @@ impl Engine {
         let Some(attributes) = update.attributes.filter(|_| !update.announced.is_empty()) else {
             return;
         };
-        let Some(up) = self.peer(index).and_then(|p| p.up.as_ref()) else { return };
+        let Some(peer) = self.peer(index) else { return };
+        let Some(up) = peer.up.as_ref() else { return };
+        let attributes = if peer.settings.aigp { attributes } else { without_aigp(attributes) };
         let (attributes, leak) = imported(attributes, Family::EVPN, &up.negotiated);
         let reject = leak.or_else(|| reject(&self.settings, &self.links, &attributes));
         // One use of the set for each route, looked up once.
@@ -407,9 +410,10 @@ impl Engine {
         } else {
             peer.session.reconfigure(now.time, wanted.session.clone())
         };
-        // A client is in another group of neighbours, and its routes go elsewhere.
-        let client = wanted.route_reflector_client != peer.settings.route_reflector_client;
-        let change = if client { Change::ResetNeeded } else { change };
+        // It would be in another group of neighbours, and its routes go elsewhere or count otherwise.
+        let moves = wanted.route_reflector_client != peer.settings.route_reflector_client
+            || wanted.aigp != peer.settings.aigp;
+        let change = if moves { Change::ResetNeeded } else { change };
         let (shutdown, text) = (wanted.shutdown, wanted.shutdown_message.clone());
         let again = peer.is_over_limit && wanted.max_prefix != peer.settings.max_prefix;
         peer.settings = wanted;
@@ -436,6 +440,15 @@ impl Engine {
             }
         }
     }
+}
+
+/// RFC 7311 §3.4: where it is not enabled the metric is treated as an attribute that nobody knows and
+/// that is not transitive: it is left out without a word.
+fn without_aigp(mut attributes: Arc<PathAttributes>) -> Arc<PathAttributes> {
+    if aigp::is_present(&attributes) {
+        aigp::remove(Arc::make_mut(&mut attributes));
+    }
+    attributes
 }
 
 /// What a neighbour's attributes of a family count as, and whether they say that the routes are

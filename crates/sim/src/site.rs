@@ -205,6 +205,7 @@ pub(crate) fn settings(scenario: &Scenario, node: NodeId, birth: Birth) -> Setti
             shutdown_message: String::new(),
             multihop: false,
             route_reflector_client: false,
+            aigp: false,
             max_prefix: None,
         }
     };

@@ -65,6 +65,9 @@ fn neighbor(neighbor: &Neighbor) -> String {
     if neighbor.route_reflector_client {
         lines.field("  Reflection", "a client of ours");
     }
+    if neighbor.aigp {
+        lines.field("  AIGP", "taken from it and told to it");
+    }
     if neighbor.local_role.is_some() || neighbor.remote_role.is_some() {
         let word = |role: &Option<String>| role.clone().unwrap_or_else(|| "nothing".to_owned());
         let (ours, theirs) = (word(&neighbor.local_role), word(&neighbor.remote_role));

@@ -101,6 +101,7 @@ pub(super) fn neighbor(view: View<'_>, neighbor: &seen::Neighbor<'_>) -> Neighbo
         },
         errors: errors(neighbor),
         route_reflector_client: neighbor.settings.route_reflector_client,
+        aigp: neighbor.settings.aigp,
         local_role: session.config().role.map(|role| role.to_string()),
         remote_role: remote_role(neighbor),
         connections_established: session.times_established(),

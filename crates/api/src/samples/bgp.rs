@@ -162,6 +162,7 @@ pub fn neighbor() -> Neighbor {
             ..MessageErrors::default()
         },
         route_reflector_client: true,
+        aigp: true,
         local_role: Some("customer".into()),
         remote_role: Some("provider".into()),
         connections_established: 2,

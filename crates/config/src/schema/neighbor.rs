@@ -57,6 +57,8 @@ pub struct Neighbor {
     pub role_strict: bool,
     /// What its operator is told when `shutdown` ends the session (RFC 9003).
     pub shutdown_message: Option<String>,
+    /// Whether the accumulated IGP metric is taken from it and told to it (RFC 7311).
+    pub aigp: bool,
     /// The TCP port to connect to.
     pub port: u16,
     /// The hold time that we propose, whole seconds, 0 or at least 3 s (RFC 4271 section 4.2).
@@ -383,7 +385,9 @@ fn read_one(
         let help = "remove it: routes of other ASes are passed on anyway, with or without it";
         section.refuse(reading, "route-reflector-client", message, help.into());
     }
-    session::check(&common.session, section, reading, asn.is_internal(router.asn));
+    let internal = asn.is_internal(router.asn);
+    session::check(&common.session, section, reading, internal);
+    let aigp = session::aigp(&common.session, section, reading, internal);
     if common.ttl_security.is_some() && section.has("multihop") {
         let message = "ttl-security and multihop exclude each other".to_owned();
         let help = "remove multihop: with ttl-security packets leave with a TTL of 255";
@@ -413,6 +417,7 @@ fn read_one(
         role: common.session.role,
         role_strict: common.session.role_strict,
         shutdown_message: common.session.shutdown_message,
+        aigp,
         port: common.port,
         hold,
         keepalive,

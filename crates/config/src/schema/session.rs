@@ -1,5 +1,5 @@
 //! Keys of a `[[neighbor]]` or `[[group]]` that say how its session is used: roles, what is said at a
-//! shutdown.
+//! shutdown, AIGP.
 //!
 //! **What makes no sense for a neighbor is refused where it is written, never ignored.**
 
@@ -34,6 +34,13 @@ pub(super) const KEYS: &[Key] = &[
         why: "told to its operator when `shutdown` ends the session (RFC 9003)",
         effect: Effect::Live,
     },
+    Key {
+        name: "aigp",
+        kind: "boolean",
+        default: Default::Derived("true for an internal neighbor, false for an external one"),
+        why: "RFC 7311 section 3.4: the metric must not leave the networks of one administration",
+        effect: Effect::ResetsSession,
+    },
 ];
 
 /// Their values.
@@ -41,6 +48,7 @@ pub(super) struct Session {
     pub(super) role: Option<Role>,
     pub(super) role_strict: bool,
     pub(super) shutdown_message: Option<String>,
+    aigp: Option<bool>,
 }
 
 pub(super) fn read(section: &Section<'_>, reading: &mut Reading) -> Session {
@@ -55,6 +63,7 @@ pub(super) fn read(section: &Section<'_>, reading: &mut Reading) -> Session {
         role: section.opt(reading, "role", parse::word(ROLES)),
         role_strict: section.get(reading, "role-strict", parse::boolean),
         shutdown_message: section.opt(reading, "shutdown-message", shutdown_message),
+        aigp: section.opt(reading, "aigp", parse::boolean),
     }
 }
 
@@ -86,4 +95,21 @@ pub(super) fn check(
         let help = "write role too, or remove role-strict";
         section.refuse(reading, "role-strict", message, help.into());
     }
+}
+
+/// Whether AIGP is on: as written, else on within our AS (RFC 7311 section 3.4).
+pub(super) fn aigp(
+    session: &Session,
+    section: &Section<'_>,
+    reading: &mut Reading,
+    internal: bool,
+) -> bool {
+    session.aigp.unwrap_or_else(|| {
+        // It was refused when it was read, if there is one.
+        if !section.has("aigp") {
+            let why = if internal { "an internal neighbor" } else { "an external neighbor" };
+            section.derived(reading, "aigp", internal.to_string(), why);
+        }
+        internal
+    })
 }

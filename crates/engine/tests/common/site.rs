@@ -82,6 +82,7 @@ pub(crate) fn settings(n: u8, peers: &[u8], ases: Ases) -> Settings {
             shutdown_message: String::new(),
             multihop: false,
             route_reflector_client: false,
+            aigp: ases == Ases::One,
             max_prefix: None,
         }
     };

@@ -274,11 +274,10 @@ impl<'a> Collected<'a> {
             Some(AttributeValue::Pmsi(pmsi)) => {
                 (self.pmsi, self.partial.pmsi) = (Some(pmsi), partial);
             }
-            // NEXT_HOP is MP_REACH_NLRI's to say (RFC 4760 §3). A metric of the IGP is nobody's
-            // where AIGP is not enabled, as it is not here (RFC 7311 §3.4): well formed or not, it
-            // is dropped like any optional attribute that is neither known nor transitive.
-            Some(AttributeValue::NextHop(_) | AttributeValue::Aigp(_)) => {}
-            // Relayed as they came, once they have been found well formed.
+            // NEXT_HOP is MP_REACH_NLRI's to say (RFC 4760 §3).
+            Some(AttributeValue::NextHop(_)) => {}
+            // Relayed as they came, once they have been found well formed. Of these AIGP is not
+            // transitive: whether it is taken is the session's to say (RFC 7311 §3.4).
             _ => self.unknown.push(next.raw()),
         }
         Ok(())
