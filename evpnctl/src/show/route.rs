@@ -5,6 +5,7 @@
 use super::Lines;
 use crate::text::{duration, or_dash};
 use evpn_api::Page;
+use evpn_api::attributes::MoreAttributes;
 use evpn_api::route::{PathFrom, Route, RoutePath};
 
 const LEGEND: &str = "Status codes: * valid, > best, = multipath, S stale, x rejected";
@@ -61,12 +62,45 @@ fn add_path(lines: &mut Lines, path: &RoutePath) {
     if !communities.is_empty() {
         lines.add(8, &communities.join(" "));
     }
+    for line in more(&path.more) {
+        lines.extend(crate::text::wrap(&line, 8));
+    }
     let reasons = [(&path.selection_reason, "best"), (&path.rejected, "rejected")];
     for (reason, word) in reasons {
         if let Some(reason) = reason {
             lines.add(8, &format!("{word}: {reason}"));
         }
     }
+}
+
+/// What few paths carry, in lines.
+fn more(more: &MoreAttributes) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !more.large_community.is_empty() {
+        lines.push(format!("large {}", more.large_community.join(" ")));
+    }
+    if !more.extended_ipv6_community.is_empty() {
+        lines.push(more.extended_ipv6_community.join(" "));
+    }
+    let mut facts = Vec::new();
+    facts.extend(more.aigp_metric.map(|metric| format!("AIGP metric {metric}")));
+    facts.extend(more.otc.map(|asn| format!("only to customers of AS {asn}")));
+    if let (Some(asn), Some(router)) = (more.aggregator_as, more.aggregator_id) {
+        facts.push(format!("aggregated by AS {asn} {router}"));
+    }
+    if more.atomic_aggregate {
+        facts.push("atomic aggregate".to_owned());
+    }
+    facts.extend(more.originator_id.map(|id| format!("originator {id}")));
+    if !more.cluster_list.is_empty() {
+        let clusters: Vec<_> = more.cluster_list.iter().map(ToString::to_string).collect();
+        facts.push(format!("clusters {}", clusters.join(" ")));
+    }
+    if !facts.is_empty() {
+        lines.push(facts.join(", "));
+    }
+    lines.extend(more.other_attributes.iter().cloned());
+    lines
 }
 
 /// Always four characters.

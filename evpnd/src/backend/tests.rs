@@ -242,6 +242,26 @@ async fn a_soft_clear_goes_one_way_if_asked_and_a_message_goes_with_a_reset_only
 }
 
 #[tokio::test]
+async fn the_events_tell_of_refreshes_and_of_what_was_said_at_a_reset() {
+    let daemon = Daemon::two();
+    let clear = async |request| daemon.backend.clear_neighbor(underlay(2), request, ana()).await;
+    let events = async || {
+        let neighbor = daemon.backend.neighbor(underlay(2)).await.unwrap();
+        neighbor.events.into_iter().map(|event| event.text).collect::<Vec<_>>()
+    };
+    clear(ClearRequest { soft: true, ..ClearRequest::default() }).await.unwrap();
+    for text in ["we ask the neighbor", "begins to send", "routes gone: 0", "have been sent again"]
+    {
+        assert!(events().await.iter().any(|e| e.contains(text)), "{text}: {:?}", events().await);
+    }
+    let message = Some("new\noptics".to_owned());
+    clear(ClearRequest { message, ..ClearRequest::default() }).await.unwrap();
+    let told = events().await;
+    let said = "cleared by the operator, saying \"new\\noptics\"";
+    assert!(told.iter().any(|e| e.contains(said)), "{told:?}");
+}
+
+#[tokio::test]
 async fn roles_are_shown_and_their_mismatch_is_a_cause_of_its_own() {
     use evpn_proto::bgp::role::Role;
     let with = |ours, theirs| {

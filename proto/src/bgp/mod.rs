@@ -6,6 +6,7 @@
 //! - [`role`] and [`otc`]: what a neighbour of another AS is to us, and which routes that keeps from
 //!   it.
 //! - [`wire`]: octets to values and back, with RFC 7606's handling of errors.
+//! - [`words`]: what people call what attributes say.
 //! - [`session`]: the state machine of one neighbour.
 
 pub mod aigp;
@@ -15,3 +16,4 @@ pub mod otc;
 pub mod role;
 pub mod session;
 pub mod wire;
+pub mod words;
