@@ -23,7 +23,7 @@ fn assert_refused(mistake: &str, lines: &[&str]) {
 
 #[test]
 fn an_unknown_key_comes_with_the_key_that_was_meant() {
-    let known = "as, id, cluster-id, vtep, listen, port, graceful-restart, restart-time, stale-time, sweep-delay";
+    let known = "as, as-notation, id, cluster-id, vtep, listen, port, graceful-restart, restart-time, stale-time, sweep-delay";
     for (mistake, lines) in [
         (
             "restart-tyme = \"1m\"",
