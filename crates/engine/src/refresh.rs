@@ -17,6 +17,7 @@ use evpn_proto::types::{RouteKey, Time};
 use evpn_rib::PeerIdx;
 use evpn_rib::table::{DestId, Which};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Subtypes of a ROUTE-REFRESH (RFC 7313 section 3.2): a request, and begin and end of what follows
 /// it. Others are ignored, as section 5 has it.
@@ -24,11 +25,17 @@ const REQUEST: u8 = 0;
 const BEGIN: u8 = 1;
 const END: u8 = 2;
 
+/// How soon a neighbour may begin again. Each begin looks at the whole table: who floods us with them
+/// must not keep us from our work for others.
+const BEGIN_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The refreshes of a session that is up.
 #[derive(Debug, Default)]
 pub(crate) struct Refreshes {
     /// Those that the neighbour has begun, and when each is over at the latest.
     incoming: BTreeMap<Family, Time>,
+    /// When it last began one.
+    begun: BTreeMap<Family, Time>,
     /// Those that we owe the neighbour.
     outgoing: BTreeMap<Family, Outgoing>,
     /// Messages sent of which the session has not been told.
@@ -158,6 +165,12 @@ impl Engine {
             self.tell_refresh(index, family, RefreshStep::TooEarly);
             return;
         }
+        let last = up.refreshes.begun.get(&family);
+        if last.is_some_and(|last| now.time < *last + BEGIN_INTERVAL) {
+            peer.session.note_refresh(now.time, family, RefreshStep::TooSoon);
+            return;
+        }
+        up.refreshes.begun.insert(family, now.time);
         up.refreshes.incoming.insert(family, until);
         peer.session.note_refresh(now.time, family, RefreshStep::Begun);
         self.rib.table.mark_unrefreshed(index, |key| is_of(key, family));

@@ -20,9 +20,9 @@ impl fmt::Display for LargeCommunity {
 
 impl Ipv6ExtCommunity {
     /// What it is, the address and the number (RFC 5701 section 2).
-    pub const fn parts(self) -> (u8, Ipv6Addr, u16) {
+    pub fn parts(self) -> (u8, Ipv6Addr, u16) {
         let [_, subtype, address @ .., a, b] = self.0;
-        (subtype, Ipv6Addr::from_octets(address), u16::from_be_bytes([a, b]))
+        (subtype, Ipv6Addr::from(address), u16::from_be_bytes([a, b]))
     }
 }
 

@@ -133,6 +133,8 @@ pub enum RefreshStep {
     TimedOut(usize),
     /// It begins before its End-of-RIB, which counts for nothing (RFC 7313 section 4).
     TooEarly,
+    /// It begins again at once, which counts for nothing.
+    TooSoon,
 }
 
 impl fmt::Display for RefreshStep {
@@ -148,6 +150,7 @@ impl fmt::Display for RefreshStep {
                 "begun and not ended by the neighbor in time (stale-time), routes gone: {gone}"
             ),
             Self::TooEarly => f.write_str("begun by the neighbor before its End-of-RIB: ignored"),
+            Self::TooSoon => f.write_str("begun again by the neighbor within a second: ignored"),
         }
     }
 }
