@@ -125,6 +125,8 @@ fn neighbor(
     session.keepalive_time = neighbor.keepalive;
     session.connect_retry = neighbor.connect_retry;
     session.families = neighbor.families.clone();
+    session.role = neighbor.role;
+    session.role_strict = neighbor.role_strict;
     session.mode = if neighbor.passive { Mode::Passive } else { Mode::Active };
     session.graceful_restart = config.router.graceful_restart.then(|| GracefulRestartConfig {
         restart_time: config.router.restart_time,
@@ -136,8 +138,10 @@ fn neighbor(
         address: neighbor.address,
         session,
         shutdown: neighbor.shutdown,
+        shutdown_message: neighbor.shutdown_message.clone().unwrap_or_default(),
         multihop: neighbor.multihop > 1 || neighbor.is_internal(own),
         route_reflector_client: neighbor.route_reflector_client,
+        aigp: neighbor.aigp,
         max_prefix: neighbor.max_prefix,
     }
 }

@@ -500,9 +500,9 @@ impl Engine {
         format!("{up}/{all} neighbors up, energy level {}", level.unwrap_or("not watched"))
     }
 
-    pub(crate) fn sender(&self, now: Time) -> Sender {
+    pub(crate) fn sender(&self, now: Now) -> Sender {
         Sender {
-            now,
+            now: now.time,
             asn: self.settings.asn,
             cluster_id: self.settings.cluster_id,
             router_id: self.settings.router_id,
@@ -518,7 +518,7 @@ impl Engine {
             }
             self.outputs.extend(self.commands.drain(..).map(Output::Command));
         }
-        let sender = self.sender(now.time);
+        let sender = self.sender(now);
         let mut outputs = Vec::new();
         for peer in &mut self.peers {
             peer.flush(&mut self.ribs, &sender, &mut outputs);
@@ -539,7 +539,9 @@ impl Engine {
     pub fn next_deadline(&self, now: Time) -> Option<Time> {
         let sessions = self.peers.iter().filter_map(|p| p.session.next_deadline());
         let stale = self.peers.iter().filter_map(|p| p.stale_until);
-        let wants = self.peers.iter().filter_map(|p| p.up.as_ref()?.awaits_wants());
+        let ups = || self.peers.iter().filter_map(|p| p.up.as_ref());
+        let stale = stale.chain(ups().filter_map(|up| up.refreshes.next_deadline()));
+        let wants = ups().filter_map(|up| up.awaits_wants());
         let groups = self.vrfs.values().filter_map(|v| v.fib.next_deadline());
         let drain_times = self.vrfs.values().flat_map(|v| v.wanted(&self.connected).into_values());
         let energy = self.energy.as_ref().and_then(|e| e.next_deadline(now, drain_times));
@@ -564,6 +566,7 @@ impl Engine {
             if stale {
                 self.drop_all_paths(index, Which::Stale);
             }
+            self.expire_refreshes(now, index);
         }
         for vrf in self.vrfs.values_mut() {
             vrf.fib.settle(time, &mut self.changes);
@@ -592,11 +595,19 @@ impl Engine {
         match kind {
             ClearKind::Hard(reason) => self.reset(now, peer, reason),
             ClearKind::Soft => {
-                let Some(place) = self.peers.get(usize::from(peer.0)) else { return };
-                let refresh = place.request_refresh();
-                self.outputs.extend(refresh);
                 for family in Ribs::FAMILIES {
-                    self.resend(peer, family);
+                    self.request_refresh(now, peer, family);
+                    self.send_again(now, peer, family);
+                }
+            }
+            ClearKind::SoftIn => {
+                for family in Ribs::FAMILIES {
+                    self.request_refresh(now, peer, family);
+                }
+            }
+            ClearKind::SoftOut => {
+                for family in Ribs::FAMILIES {
+                    self.send_again(now, peer, family);
                 }
             }
         }

@@ -4,7 +4,7 @@
 
 use super::Lines;
 use crate::table::{Column, Table};
-use crate::text::{duration, or_dash, yes_no};
+use crate::text::{AsNotation, duration, or_dash, yes_no};
 use evpn_api::Event;
 use evpn_api::bgp::SessionState;
 use evpn_api::neighbor::{CapabilityState, GracefulRestartState, Neighbor};
@@ -13,19 +13,19 @@ use evpn_api::neighbor::{CapabilityState, GracefulRestartState, Neighbor};
 const EVENTS: usize = 20;
 
 /// `show bgp neighbor`, of as many as there are.
-pub(crate) fn neighbors(neighbors: &[Neighbor]) -> String {
-    neighbors.iter().map(neighbor).collect::<Vec<_>>().join("\n")
+pub(crate) fn neighbors(neighbors: &[Neighbor], notation: AsNotation) -> String {
+    neighbors.iter().map(|n| neighbor(n, notation)).collect::<Vec<_>>().join("\n")
 }
 
-fn neighbor(neighbor: &Neighbor) -> String {
+fn neighbor(neighbor: &Neighbor, notation: AsNotation) -> String {
     let mut lines = Lines::default();
     let kind = match neighbor.remote_as {
         Some(remote) if remote == neighbor.local_as => "internal",
         Some(_) => "external",
         None => "AS not heard yet",
     };
-    let remote_as = or_dash(neighbor.remote_as);
-    let local_as = neighbor.local_as;
+    let remote_as = or_dash(neighbor.remote_as.map(|asn| notation.asn(asn)));
+    let local_as = notation.asn(neighbor.local_as);
     let head = format!(
         "BGP neighbor is {}, remote AS {remote_as}, local AS {local_as}, {kind}",
         neighbor.address
@@ -64,6 +64,14 @@ fn neighbor(neighbor: &Neighbor) -> String {
     );
     if neighbor.route_reflector_client {
         lines.field("  Reflection", "a client of ours");
+    }
+    if neighbor.aigp {
+        lines.field("  AIGP", "taken from it and told to it");
+    }
+    if neighbor.local_role.is_some() || neighbor.remote_role.is_some() {
+        let word = |role: &Option<String>| role.clone().unwrap_or_else(|| "nothing".to_owned());
+        let (ours, theirs) = (word(&neighbor.local_role), word(&neighbor.remote_role));
+        lines.field("  Role", &format!("we say {ours}, the neighbor {theirs}"));
     }
     let errors = &neighbor.errors;
     lines.field(

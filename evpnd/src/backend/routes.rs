@@ -1,5 +1,6 @@
 //! Routes and their paths, in the notation of FRR's tables.
 
+use super::attributes::more;
 use super::{count, msec};
 use crate::api::params;
 use evpn_api::Page;
@@ -90,6 +91,7 @@ fn path(path: &seen::RoutePath) -> RoutePath {
         community: attributes.communities.iter().map(|c| community(*c)).collect(),
         extended_community: extended_communities(attributes),
         link_bandwidth: attributes.link_bandwidth().map(whole_octets),
+        more: more(attributes),
         age_msec: msec(path.age),
     }
 }
