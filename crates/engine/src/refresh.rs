@@ -38,6 +38,8 @@ pub(crate) struct Refreshes {
     begun: BTreeMap<Family, Time>,
     /// Those that we owe the neighbour.
     outgoing: BTreeMap<Family, Outgoing>,
+    /// The log has been told that it begins before its End-of-RIB.
+    told_early: bool,
     /// Messages sent of which the session has not been told.
     pub(crate) unreported: u64,
 }
@@ -64,9 +66,16 @@ impl Refreshes {
     }
 }
 
-/// Whether a key is one of a family's.
-fn is_of(_key: &RouteKey, family: Family) -> bool {
-    family == Family::EVPN
+/// The family that a key is of.
+const fn family_of(key: &RouteKey) -> Family {
+    match key {
+        RouteKey::EthernetAd { .. }
+        | RouteKey::MacIp { .. }
+        | RouteKey::Imet { .. }
+        | RouteKey::EthernetSegment { .. }
+        | RouteKey::IpPrefix { .. }
+        | RouteKey::Opaque { .. } => Family::EVPN,
+    }
 }
 
 /// Sends a ROUTE-REFRESH.
@@ -161,8 +170,11 @@ impl Engine {
         let restarts = |c: &Capability| matches!(c, Capability::GracefulRestart(_));
         let promises = up.negotiated.received.capabilities.iter().any(restarts);
         if promises && !up.end_of_rib_received {
+            let news = !std::mem::replace(&mut up.refreshes.told_early, true);
             peer.session.note_refresh(now.time, family, RefreshStep::TooEarly);
-            self.tell_refresh(index, family, RefreshStep::TooEarly);
+            if news {
+                self.tell_refresh(index, family, RefreshStep::TooEarly);
+            }
             return;
         }
         let last = up.refreshes.begun.get(&family);
@@ -173,7 +185,7 @@ impl Engine {
         up.refreshes.begun.insert(family, now.time);
         up.refreshes.incoming.insert(family, until);
         peer.session.note_refresh(now.time, family, RefreshStep::Begun);
-        self.rib.table.mark_unrefreshed(index, |key| is_of(key, family));
+        self.rib.table.mark_unrefreshed(index, |key| family_of(key) == family);
     }
 
     /// What the neighbour has not told again is gone. An end without a begin means nothing.
@@ -189,7 +201,8 @@ impl Engine {
             return;
         }
         let table = &self.rib.table;
-        let of_family = |id: &DestId| table.get(*id).is_some_and(|dest| is_of(&dest.key, family));
+        let of_family =
+            |id: &DestId| table.get(*id).is_some_and(|dest| family_of(&dest.key) == family);
         let mut gone = table.of_peer(index, Which::Unrefreshed);
         gone.retain(of_family);
         let step = step(gone.len());
