@@ -38,6 +38,8 @@ pub(crate) struct Refreshes {
     begun: BTreeMap<Family, Time>,
     /// Those that we owe the neighbour.
     outgoing: BTreeMap<Family, Outgoing>,
+    /// The log has been told that it begins before its End-of-RIB.
+    told_early: bool,
     /// Messages sent of which the session has not been told.
     pub(crate) unreported: u64,
 }
@@ -159,8 +161,11 @@ impl Engine {
         let restarts = |c: &Capability| matches!(c, Capability::GracefulRestart(_));
         let promises = up.negotiated.received.capabilities.iter().any(restarts);
         if promises && !up.exchange(family).is_some_and(|e| e.end_of_rib_received) {
+            let news = !std::mem::replace(&mut up.refreshes.told_early, true);
             peer.session.note_refresh(now.time, family, RefreshStep::TooEarly);
-            self.tell_refresh(index, family, RefreshStep::TooEarly);
+            if news {
+                self.tell_refresh(index, family, RefreshStep::TooEarly);
+            }
             return;
         }
         let last = up.refreshes.begun.get(&family);

@@ -492,6 +492,19 @@ mod tests {
         announce
     }
 
+    /// What is still to be told again; once all has been, what the neighbour drops.
+    fn unrefreshed_of(
+        stale: &mut Option<BTreeSet<u32>>,
+        known: &BTreeSet<u32>,
+        told: &[u32],
+        done: bool,
+    ) -> BTreeSet<u32> {
+        if let Some(stale) = stale {
+            stale.retain(|id| known.contains(id) && !told.contains(id));
+        }
+        stale.take_if(|_| done).unwrap_or_default()
+    }
+
     /// Whatever changes, whoever comes and goes, in whatever portions they are told, and however
     /// old these are: each ends up with what is announced by others, and the log stays small. Who has
     /// been told everything again and drops the rest drops nothing that is announced still.
@@ -537,11 +550,8 @@ mod tests {
                             let at_most = usize::try_from(1 + below(30)).unwrap();
                             let both = (&mut group, &mut table);
                             let told = tell_some(both, &mut kept, PeerIdx(peer), at_most, known);
-                            if let Some(stale) = stale {
-                                stale.retain(|id| known.contains(id) && !told.contains(id));
-                            }
                             let done = group.is_retold(PeerIdx(peer));
-                            for id in stale.take_if(|_| done).into_iter().flatten() {
+                            for id in unrefreshed_of(stale, known, &told, done) {
                                 let mine = Export::Announce(PeerIdx(peer));
                                 let ended = [Export::Withdraw, mine].contains(&truth[id as usize]);
                                 assert!(ended, "peer {peer}, seed {seed}");

@@ -7,7 +7,7 @@ use crate::table::{Column, Table};
 use crate::text::{AsNotation, duration, or_dash, yes_no};
 use evpn_api::Event;
 use evpn_api::bgp::SessionState;
-use evpn_api::neighbor::{CapabilityState, GracefulRestartState, Neighbor};
+use evpn_api::neighbor::{CapabilityState, GracefulRestartState, MessageErrors, Neighbor};
 
 /// Events shown.
 const EVENTS: usize = 20;
@@ -62,6 +62,21 @@ fn neighbor(neighbor: &Neighbor, notation: AsNotation) -> String {
             routes.sent_prefix_counter,
         ),
     );
+    add_agreements(&mut lines, neighbor);
+    add_errors(&mut lines, &neighbor.errors);
+    lines.field("  Graceful restart", &graceful_restart(&neighbor.graceful_restart_info));
+    lines.add(2, "Capabilities");
+    for capability in &neighbor.neighbor_capabilities {
+        lines.item(&format!("    {}", capability.name), 30, sides(capability));
+    }
+    lines.block(&messages(neighbor));
+    lines.add(2, "Recent events");
+    list(&mut lines, neighbor.events.iter().take(EVENTS));
+    lines.into_text()
+}
+
+/// What it is to us, beyond its AS.
+fn add_agreements(lines: &mut Lines, neighbor: &Neighbor) {
     if neighbor.route_reflector_client {
         lines.field("  Reflection", "a client of ours");
     }
@@ -73,7 +88,9 @@ fn neighbor(neighbor: &Neighbor, notation: AsNotation) -> String {
         let (ours, theirs) = (word(&neighbor.local_role), word(&neighbor.remote_role));
         lines.field("  Role", &format!("we say {ours}, the neighbor {theirs}"));
     }
-    let errors = &neighbor.errors;
+}
+
+fn add_errors(lines: &mut Lines, errors: &MessageErrors) {
     lines.field(
         "  Errors",
         &format!(
@@ -88,15 +105,6 @@ fn neighbor(neighbor: &Neighbor, notation: AsNotation) -> String {
     if let Some(last) = &errors.last {
         lines.field("  Last error", last);
     }
-    lines.field("  Graceful restart", &graceful_restart(&neighbor.graceful_restart_info));
-    lines.add(2, "Capabilities");
-    for capability in &neighbor.neighbor_capabilities {
-        lines.item(&format!("    {}", capability.name), 30, sides(capability));
-    }
-    lines.block(&messages(neighbor));
-    lines.add(2, "Recent events");
-    list(&mut lines, neighbor.events.iter().take(EVENTS));
-    lines.into_text()
 }
 
 /// `show bgp neighbor ADDRESS events`: all that is remembered.
