@@ -55,7 +55,7 @@ impl Remote {
             }
             Command::Clear(Clear::Bgp { neighbor, soft }) => {
                 let request = ClearRequest { soft: soft.is_some() };
-                let done = self.client.clear_neighbor(*neighbor, request).await?;
+                let done = self.client.clear_neighbor(neighbor, request).await?;
                 self.answer(&done, |done| format!("{}\n", done.text))
             }
             Command::Energy(order) => self.order(order).await,
@@ -100,16 +100,16 @@ impl Remote {
             ShowBgp::Summary | ShowBgp::L2vpn(ShowL2vpn::Evpn(ShowBgpEvpn::Summary)) => {
                 self.answer(&self.client.summary().await?, show::bgp::summary)
             }
-            ShowBgp::Neighbor { address: None, .. } => {
+            ShowBgp::Neighbor { neighbor: None, .. } => {
                 let neighbors = self.client.neighbors().await?;
                 self.answer(&neighbors, |all| show::neighbor::neighbors(all))
             }
-            ShowBgp::Neighbor { address: Some(address), part: Some(NeighborPart::Events) } => {
-                let neighbor = self.client.neighbor(*address).await?;
+            ShowBgp::Neighbor { neighbor: Some(id), part: Some(NeighborPart::Events) } => {
+                let neighbor = self.client.neighbor(id).await?;
                 self.answer(&neighbor.events, |events| show::neighbor::events(events))
             }
-            ShowBgp::Neighbor { address: Some(address), part: None } => {
-                let neighbor = self.client.neighbor(*address).await?;
+            ShowBgp::Neighbor { neighbor: Some(id), part: None } => {
+                let neighbor = self.client.neighbor(id).await?;
                 self.answer(&neighbor, |one| show::neighbor::neighbors(std::slice::from_ref(one)))
             }
             ShowBgp::L2vpn(ShowL2vpn::Evpn(ShowBgpEvpn::Route(args))) => {

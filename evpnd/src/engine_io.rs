@@ -231,7 +231,10 @@ impl Thread {
 fn log(event: &Event) {
     match event {
         Event::PeerUp(peer) => tracing::info!(%peer, "{event}"),
-        Event::PeerDown(peer, _) | Event::PeerErrors(peer, _) | Event::UnknownPeer(peer) => {
+        Event::UnknownPeer(peer) | Event::PeerRefused(peer, _) => {
+            tracing::warn!(%peer, "{event}");
+        }
+        Event::PeerDown(peer, _) | Event::PeerErrors(peer, _) => {
             tracing::warn!(%peer, "{event}");
         }
         Event::Vni(vni, _) => tracing::warn!(%vni, "{event}"),

@@ -24,6 +24,7 @@
     )
 )]
 
+mod dynamic;
 mod energy;
 mod engine;
 mod evi;
@@ -31,9 +32,11 @@ pub mod fabric;
 mod fib;
 mod hosts;
 mod import;
+mod interface;
 mod io;
 mod own_address;
 mod peer;
+mod peers;
 mod rebuild;
 mod restart;
 mod rib;
@@ -44,6 +47,7 @@ pub mod view;
 mod vrf;
 
 pub use engine::{Engine, Memory, Progress, Start};
+pub use interface::{Obstacle, RouterPort};
 pub use io::{ClearKind, Event, Input, Now, Output, PersistRecord};
 pub use peer::Faults;
 pub use vrf::Advertised;

@@ -14,15 +14,23 @@ use evpn_engine::view::neighbors as seen;
 use evpn_engine::{ClearKind, Engine, Input, Now};
 use evpn_proto::bgp::message::{Capability, Family, GracefulRestart};
 use evpn_proto::bgp::session::{self, PeerAs, SEND_HOLD_TIME_MIN, StopReason, Timer};
+use evpn_proto::types::NeighborId;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// The capability that tells a host's name (draft-walton-bgp-hostname-capability).
 const FQDN: u8 = 73;
 
-pub(super) fn unknown(address: IpAddr) -> ApiError {
-    ApiError::not_found(format!("{address} is no neighbor"))
+/// A neighbour's name in the API's words.
+pub(super) fn named(id: &NeighborId) -> evpn_api::NeighborId {
+    match id {
+        NeighborId::Address(address) => evpn_api::NeighborId::Address(*address),
+        NeighborId::Interface(name) => evpn_api::NeighborId::Interface(name.to_string()),
+    }
+}
+
+pub(super) fn unknown(id: &NeighborId) -> ApiError {
+    ApiError::not_found(format!("{id} is no neighbor"))
         .remedy("evpnctl show bgp l2vpn evpn summary lists the neighbors")
 }
 
@@ -30,7 +38,7 @@ pub(super) fn summary(view: View<'_>) -> Summary {
     let settings = view.settings();
     let neighbors = view.neighbors();
     let failed = neighbors.iter().filter(|n| !n.is_established()).count();
-    let line = |n: &seen::Neighbor<'_>| (n.address(), peer_summary(view, n));
+    let line = |n: &seen::Neighbor<'_>| (named(n.id()), peer_summary(view, n));
     Summary {
         router_id: settings.router_id,
         local_as: settings.asn.0,
@@ -49,6 +57,8 @@ fn peer_summary(view: View<'_>, neighbor: &seen::Neighbor<'_>) -> PeerSummary {
     let was_up = session.last_reset().filter(|_| session.times_established() > 0);
     let since = session.uptime(now).or(was_up.map(|reset| now.saturating_since(reset.at)));
     PeerSummary {
+        id_type: named(neighbor.id()).kind().to_owned(),
+        dynamic_group: neighbor.dynamic.map(str::to_owned),
         hostname: hostname(neighbor),
         desc: description(neighbor),
         remote_as: remote_as(neighbor),
@@ -72,7 +82,9 @@ pub(super) fn neighbor(view: View<'_>, neighbor: &seen::Neighbor<'_>) -> Neighbo
     let ends = session.endpoints();
     let counts = neighbor.received;
     Neighbor {
-        address: neighbor.address(),
+        id: named(neighbor.id()),
+        address: neighbor.address,
+        dynamic_group: neighbor.dynamic.map(str::to_owned),
         hostname: hostname(neighbor),
         desc: description(neighbor),
         remote_as: remote_as(neighbor),
@@ -280,31 +292,31 @@ fn messages(neighbor: &seen::Neighbor<'_>) -> MessageStats {
 pub(super) fn clear(
     engine: &mut Engine,
     now: Now,
-    address: IpAddr,
+    id: &NeighborId,
     request: ClearRequest,
 ) -> Answer<Done> {
     let view = engine.view(now);
-    let neighbor = view.neighbor(address).ok_or_else(|| unknown(address))?;
+    let neighbor = view.neighbor(id.clone()).ok_or_else(|| unknown(id))?;
     if neighbor.settings.shutdown {
-        return Err(ApiError::conflict(format!("the configuration holds {address} down"))
-            .remedy(format!("remove `shutdown` from neighbor {address}, then reload")));
+        return Err(ApiError::conflict(format!("the configuration holds {id} down"))
+            .remedy(format!("remove `shutdown` from neighbor {id}, then reload")));
     }
     let (peer, up) = (neighbor.index, neighbor.exchanges_routes);
     let refreshes = neighbor.session.negotiated().is_some_and(|agreed| agreed.route_refresh);
     let (kind, text) = match request.soft {
         true if !up => {
-            let text = format!("no routes are exchanged with {address} that could be refreshed");
+            let text = format!("no routes are exchanged with {id} that could be refreshed");
             return Err(ApiError::conflict(text)
-                .remedy(format!("evpnctl show bgp neighbors {address} tells why")));
+                .remedy(format!("evpnctl show bgp neighbors {id} tells why")));
         }
         true if !refreshes => {
             let text = "our routes are sent again; it does not offer to send its own again";
             (ClearKind::Soft, text.to_owned())
         }
-        true => (ClearKind::Soft, format!("routes are exchanged again with {address}")),
+        true => (ClearKind::Soft, format!("routes are exchanged again with {id}")),
         false => {
             let text = "cleared by an operator".to_owned();
-            let done = format!("the session with {address} is reset and comes up again by itself");
+            let done = format!("the session with {id} is reset and comes up again by itself");
             (ClearKind::Hard(StopReason::Reset { text }), done)
         }
     };

@@ -10,9 +10,12 @@
 
 use super::{View, smallest};
 use crate::import::Target;
+use crate::peer::Peer;
 use bytes::Bytes;
 use evpn_proto::bgp::attributes::PathAttributes;
-use evpn_proto::types::{Esi, EthernetTag, Label, MacAddr, Rd, RouteKey, RouteType, Vni};
+use evpn_proto::types::{
+    Esi, EthernetTag, Label, MacAddr, NeighborId, Rd, RouteKey, RouteType, Vni,
+};
 use evpn_rib::PeerIdx;
 use evpn_rib::decision::{Source, Step};
 use evpn_rib::table::{Dest, DestId, Path, Stale};
@@ -229,7 +232,7 @@ pub struct RoutePath {
     /// Whose.
     pub source: Source,
     /// The neighbour; none for ours.
-    pub peer: Option<IpAddr>,
+    pub peer: Option<NeighborId>,
     /// What it says.
     pub attributes: Arc<PathAttributes>,
     /// Its segment; zero where it has none.
@@ -315,7 +318,7 @@ impl View<'_> {
         let route = rib.table.route(dest, path);
         Some(RoutePath {
             source: info.source,
-            peer: Some(info.address).filter(|_| path.peer != PeerIdx::LOCAL),
+            peer: self.engine.peers.get(path.peer).map(Peer::id),
             attributes: Arc::clone(rib.store.get(path.attributes)?),
             esi: route.esi,
             gateway: route.gateway,
