@@ -88,6 +88,8 @@ pub struct Engine {
     pub(crate) dynamic: Dynamic,
     /// Where the shell was told to advertise us.
     pub(crate) advertised: Vec<RouterPort>,
+    /// How often an interface of a neighbour has come up.
+    pub(crate) epoch: u64,
     pub(crate) energy: Option<Energy>,
     pub(crate) changes: Vec<Change>,
     /// What to do once; after the changes, since a wish that still stands forbids it.
@@ -124,6 +126,7 @@ impl Engine {
             underlay: Underlay::default(),
             dynamic: Dynamic::default(),
             advertised: Vec::new(),
+            epoch: 0,
             energy,
             changes: Vec::new(),
             commands: Vec::new(),

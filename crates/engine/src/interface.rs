@@ -24,6 +24,8 @@ use std::net::{IpAddr, Ipv6Addr};
 pub struct RouterPort {
     /// The device.
     pub device: IfIndex,
+    /// A number for each time that an interface came up: what was heard before counts no more.
+    pub epoch: u64,
     /// Its MAC address, where it has one.
     pub mac: Option<MacAddr>,
     /// Our link-local address there.
@@ -132,7 +134,7 @@ fn port(links: &[Link], name: &InterfaceName) -> Result<RouterPort, Obstacle> {
     };
     let source = link.addresses.iter().find_map(|net| link_local(net.addr()));
     let source = source.ok_or(Obstacle::NoLinkLocal)?;
-    Ok(RouterPort { device: link.index, mac: link.mac, source })
+    Ok(RouterPort { device: link.index, epoch: 0, mac: link.mac, source })
 }
 
 impl Engine {
@@ -144,11 +146,19 @@ impl Engine {
             else {
                 continue;
             };
-            let is = port(&self.links, name);
-            let moved = match (&far.port, &is) {
-                (Ok(was), Ok(is)) => was.device != is.device,
-                (Err(_), _) => false,
-                (Ok(_), Err(_)) => true,
+            let mut is = port(&self.links, name);
+            let moved = match (&far.port, &mut is) {
+                (Ok(was), Ok(is)) if was.device == is.device => {
+                    is.epoch = was.epoch;
+                    false
+                }
+                (was, is) => {
+                    if let Ok(is) = is {
+                        self.epoch = self.epoch.saturating_add(1);
+                        is.epoch = self.epoch;
+                    }
+                    was.is_ok()
+                }
             };
             let of_link = is.as_ref().err().copied().filter(|o| o.is_of_the_link());
             let tell = of_link.filter(|_| !peer.settings.shutdown);
