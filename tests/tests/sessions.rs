@@ -137,14 +137,17 @@ fn frr_on_an_unnumbered_link_is_found_and_hosts_reach_each_other() {
     assert!(told.contains("no router advertisement heard on e0 yet"), "{told}");
     assert!(told.contains("the other end needs IPv6 router advertisements"), "{told}");
     pair.control_nothing_connects();
-    reload(&evpnd, &pair.fabric, &on(1, "h11", ""));
+    first.ns.ip("link add e1 type veth peer name e2\nlink set e1 up\nlink set e2 up");
+    reload(&evpnd, &pair.fabric, &on(1, "e1", ""));
     frr.vtysh(&format!(
         "conf t\nrouter bgp 65002\n{FRR_NEIGHBOR}\naddress-family l2vpn evpn\nneighbor e0 activate"
     ));
     holds_for(LONG, "on another interface nobody is found", || {
-        waits_for(&evpnd, "h11", "noRouterAdvertisement")?;
+        waits_for(&evpnd, "e1", "noRouterAdvertisement")?;
         nothing_from_afar(first)
     });
+    reload(&evpnd, &pair.fabric, &on(1, "h11", ""));
+    eventually(SOON, "a bridge's port is none", || waits_for(&evpnd, "h11", "bridgePort"));
 
     let began = now();
     reload(&evpnd, &pair.fabric, &on(1, LINK, ""));

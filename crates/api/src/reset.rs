@@ -71,6 +71,8 @@ pub enum LinkFault {
     Down,
     /// Nothing is at its other end.
     NoCarrier,
+    /// It is a port of a bridge, which takes what comes in there.
+    BridgePort,
     /// It has no link-local address.
     NoLinkLocal,
     /// Nobody has advertised himself there.
@@ -199,6 +201,7 @@ impl Cause {
                 LinkFault::Missing => "noInterface",
                 LinkFault::Down => "interfaceDown",
                 LinkFault::NoCarrier => "noCarrier",
+                LinkFault::BridgePort => "bridgePort",
                 LinkFault::NoLinkLocal => "noLinkLocal",
                 LinkFault::NoRouter => "noRouterAdvertisement",
             },
@@ -250,6 +253,7 @@ impl Cause {
                 LinkFault::Missing => format!("interface {name} does not exist"),
                 LinkFault::Down => format!("interface {name} is not up"),
                 LinkFault::NoCarrier => format!("interface {name} has no carrier"),
+                LinkFault::BridgePort => format!("interface {name} is a port of a bridge"),
                 LinkFault::NoLinkLocal => format!("interface {name} has no link-local address"),
                 LinkFault::NoRouter => format!("no router advertisement heard on {name} yet"),
             },
@@ -313,6 +317,9 @@ impl Cause {
                 LinkFault::NoCarrier => {
                     "look at the cable, and at the port at its other end".into()
                 }
+                LinkFault::BridgePort => {
+                    format!("name the bridge as interface, or `ip link set {name} nomaster`")
+                }
                 LinkFault::NoLinkLocal => format!(
                     "`sysctl net.ipv6.conf.{name}.disable_ipv6=0` lets the kernel give it one"
                 ),
@@ -368,6 +375,7 @@ mod tests {
             of_interface(LinkFault::Missing),
             of_interface(LinkFault::Down),
             of_interface(LinkFault::NoCarrier),
+            of_interface(LinkFault::BridgePort),
             of_interface(LinkFault::NoLinkLocal),
             of_interface(LinkFault::NoRouter),
             Cause::MaxPrefix { limit: 1_000 },

@@ -232,6 +232,12 @@ fn a_group_that_listens_is_complete_and_alone_with_its_prefixes() {
             r#"7:26: a neighbor of group "a" is external and cannot be a client; remove it: routes of other ASes are passed on anyway, with or without it"#,
         ],
     );
+    assert_refused(
+        &format!("listen = []\n{}", group("a", listen)),
+        &[
+            "7:10: nobody can dial in: router.listen is empty; name the addresses to listen on under [router], or remove listen here",
+        ],
+    );
     // The kernel asks for the key by the prefix, whoever is in it.
     let keyed = group("a", &format!("{listen}\npassword-file = \"/etc/evpnd/a.key\""));
     assert_refused(

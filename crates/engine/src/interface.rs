@@ -12,7 +12,7 @@
 use crate::engine::Engine;
 use crate::io::{Event, Now, Output};
 use crate::peer::Peer;
-use evpn_dataplane::facts::Link;
+use evpn_dataplane::facts::{Link, LinkKind};
 use evpn_dataplane::object::IfIndex;
 use evpn_proto::bgp::session::StopReason;
 use evpn_proto::types::{InterfaceName, MacAddr, NeighborId, Time};
@@ -41,6 +41,8 @@ pub enum Obstacle {
     NotUp,
     /// Nothing is at its other end.
     NoCarrier,
+    /// It is a port of a bridge, which takes what comes in there.
+    BridgePort,
     /// It has no link-local address of IPv6.
     NoLinkLocal,
     /// No router has been heard there.
@@ -54,6 +56,7 @@ impl Obstacle {
             Self::NoDevice => format!("interface {name} does not exist"),
             Self::NotUp => format!("interface {name} is not up"),
             Self::NoCarrier => format!("interface {name} has no carrier"),
+            Self::BridgePort => format!("interface {name} is a port of a bridge"),
             Self::NoLinkLocal => format!("interface {name} has no link-local address"),
             Self::NoRouter => format!("no router advertisement heard on {name} yet"),
         }
@@ -61,7 +64,7 @@ impl Obstacle {
 
     /// Whether it lasts until somebody does something: worth a line in the log.
     const fn is_of_the_link(self) -> bool {
-        matches!(self, Self::NoDevice | Self::NotUp | Self::NoCarrier)
+        matches!(self, Self::NoDevice | Self::NotUp | Self::NoCarrier | Self::BridgePort)
     }
 }
 
@@ -128,6 +131,9 @@ fn port(links: &[Link], name: &InterfaceName) -> Result<RouterPort, Obstacle> {
     if !link.carrier {
         return Err(Obstacle::NoCarrier);
     }
+    if links.iter().any(|l| Some(l.index) == link.master && is_bridge(l)) {
+        return Err(Obstacle::BridgePort);
+    }
     let link_local = |address| match address {
         IpAddr::V6(v6) if v6.is_unicast_link_local() => Some(v6),
         _ => None,
@@ -135,6 +141,10 @@ fn port(links: &[Link], name: &InterfaceName) -> Result<RouterPort, Obstacle> {
     let source = link.addresses.iter().find_map(|net| link_local(net.addr()));
     let source = source.ok_or(Obstacle::NoLinkLocal)?;
     Ok(RouterPort { device: link.index, epoch: 0, mac: link.mac, source })
+}
+
+const fn is_bridge(link: &Link) -> bool {
+    matches!(link.kind, LinkKind::Bridge { .. })
 }
 
 impl Engine {

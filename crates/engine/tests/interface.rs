@@ -109,10 +109,11 @@ fn we_advertise_ourselves_on_the_neighbours_interface_only() {
 #[test]
 fn each_fact_that_is_missing_is_told_and_the_order_in_which_they_come_never_matters() {
     let mut net = two();
-    let steps: [(&dyn Fn(&mut Link), Obstacle); 4] = [
+    let steps: [(&dyn Fn(&mut Link), Obstacle); 5] = [
         (&|link| link.name = "eth7".into(), Obstacle::NoDevice),
         (&|link| (link.admin_up, link.carrier) = (false, false), Obstacle::NotUp),
         (&|link| link.carrier = false, Obstacle::NoCarrier),
+        (&|link| link.master = Some(BRIDGE), Obstacle::BridgePort),
         (&|link| link.addresses.truncate(1), Obstacle::NoLinkLocal),
     ];
     for (change, expected) in steps {
@@ -272,7 +273,7 @@ fn two_neighbours_may_have_one_address_each_on_its_own_link() {
     net.boot_one(0, Vec::new());
     let mut all = links(1);
     let swp1 = all.iter_mut().find(|l| l.name == "swp1").unwrap();
-    swp1.addresses = vec![prefix("fe80::1/64")];
+    (swp1.master, swp1.addresses) = (None, vec![prefix("fe80::1/64")]);
     net.kernel(0, vec![KernelEvent::Links(all)]);
     for device in [UNDERLAY, PORT] {
         see(&mut net, 0, device, 2);

@@ -53,6 +53,7 @@ fn of_obstacle(neighbor: &Neighbor<'_>, obstacle: Obstacle) -> Cause {
         Obstacle::NoDevice => LinkFault::Missing,
         Obstacle::NotUp => LinkFault::Down,
         Obstacle::NoCarrier => LinkFault::NoCarrier,
+        Obstacle::BridgePort => LinkFault::BridgePort,
         Obstacle::NoLinkLocal => LinkFault::NoLinkLocal,
         Obstacle::NoRouter => LinkFault::NoRouter,
     };

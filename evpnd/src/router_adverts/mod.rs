@@ -53,9 +53,14 @@ pub(crate) struct RouterAdverts {
 impl RouterAdverts {
     /// Works until the engine has ended.
     pub(crate) async fn run(mut self) {
+        let mut told = None;
         while self.until_wanted().await.is_ok() {
             if let Err(error) = self.serve().await {
-                tracing::error!("{}", explain(&error));
+                let text = explain(&error);
+                if told.as_ref() != Some(&text) {
+                    tracing::error!("{text}");
+                }
+                told = Some(text);
                 tokio::time::sleep(RETRY).await;
             }
         }

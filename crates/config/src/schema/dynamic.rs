@@ -104,6 +104,11 @@ impl DynamicGroups {
             section.refuse(reading, "listen", "listen is empty".to_owned(), help.to_owned());
             return;
         };
+        if router.listen.is_empty() {
+            let message = "nobody can dial in: router.listen is empty".to_owned();
+            let help = "name the addresses to listen on under [router], or remove listen here";
+            section.refuse(reading, "listen", message, help.to_owned());
+        }
         let nobody = NeighborId::from(first.addr());
         let neighbor = common_of_whole(section, reading, router, nobody, name);
         if let (Some(neighbor), Some(listen_limit)) = (neighbor, limit) {
