@@ -2,6 +2,7 @@
 //!
 //! **A path is valid or it says why not**, and exactly one valid path of a route is the best.
 
+use crate::NeighborId;
 use crate::attributes::MoreAttributes;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -107,7 +108,7 @@ pub struct RoutePath {
     /// Where it came from.
     pub path_from: PathFrom,
     /// The neighbour that sent it; none for ours.
-    pub peer_id: Option<IpAddr>,
+    pub peer_id: Option<NeighborId>,
     /// AS path in the usual notation, empty for ours and within the AS.
     pub path: String,
     /// `IGP`, `EGP` or `incomplete`.
