@@ -129,8 +129,10 @@ fn frr_on_an_unnumbered_link_is_found_and_hosts_reach_each_other() {
     // Controls: FRR that does not advertise itself, and an interface that leads elsewhere.
     let frr = Frr::start(&pair.fabric, second, "", &frr_config(2, ""));
     let evpnd = Evpnd::start(&pair.fabric, first, &on(1, LINK, ""));
+    let unheard = || waits_for(&evpnd, LINK, "noRouterAdvertisement");
+    eventually(SOON, "nobody is heard", unheard);
     holds_for(LONG, "nobody is found", || {
-        waits_for(&evpnd, LINK, "noRouterAdvertisement")?;
+        unheard()?;
         nothing_from_afar(first)
     });
     let told = words(&evpnd.ctl(&["show", "bgp", "summary"]).stdout);
@@ -142,8 +144,10 @@ fn frr_on_an_unnumbered_link_is_found_and_hosts_reach_each_other() {
     frr.vtysh(&format!(
         "conf t\nrouter bgp 65002\n{FRR_NEIGHBOR}\naddress-family l2vpn evpn\nneighbor e0 activate"
     ));
+    let unheard = || waits_for(&evpnd, "e1", "noRouterAdvertisement");
+    eventually(SOON, "e1 has an address", unheard);
     holds_for(LONG, "on another interface nobody is found", || {
-        waits_for(&evpnd, "e1", "noRouterAdvertisement")?;
+        unheard()?;
         nothing_from_afar(first)
     });
     reload(&evpnd, &pair.fabric, &on(1, "h11", ""));

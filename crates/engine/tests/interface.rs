@@ -109,7 +109,8 @@ fn we_advertise_ourselves_on_the_neighbours_interface_only() {
 #[test]
 fn each_fact_that_is_missing_is_told_and_the_order_in_which_they_come_never_matters() {
     let mut net = two();
-    let steps: [(&dyn Fn(&mut Link), Obstacle); 5] = [
+    type Fault<'a> = &'a dyn Fn(&mut Link);
+    let steps: [(Fault<'_>, Obstacle); 5] = [
         (&|link| link.name = "eth7".into(), Obstacle::NoDevice),
         (&|link| (link.admin_up, link.carrier) = (false, false), Obstacle::NotUp),
         (&|link| link.carrier = false, Obstacle::NoCarrier),

@@ -27,6 +27,8 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 use tokio::sync::watch;
 
+/// So often in a row a tentative address may be refused before it is told: 7 s or so.
+const TENTATIVE_FAILURES: u32 = 4;
 /// How long to wait before the socket is tried again.
 const RETRY: Duration = Duration::from_secs(10);
 
@@ -137,8 +139,8 @@ impl RouterAdverts {
                     port.failure = None;
                 }
                 Err(error) => {
-                    port.schedule.failed(now);
-                    port.tell(&error);
+                    let times = port.schedule.failed(now);
+                    port.tell(&error, times);
                 }
             }
         }
@@ -165,9 +167,10 @@ impl RouterAdverts {
 }
 
 impl Port {
-    /// The kernel refuses an address that is not known yet to be ours alone: that passes by itself.
-    fn tell(&mut self, error: &io::Error) {
-        if error.raw_os_error() == Some(libc::EINVAL) {
+    /// The kernel refuses an address that is not known yet to be ours alone: that passes by itself,
+    /// unless somebody else on the link has it.
+    fn tell(&mut self, error: &io::Error, times: u32) {
+        if error.raw_os_error() == Some(libc::EINVAL) && times < TENTATIVE_FAILURES {
             return;
         }
         let text = format!("cannot advertise from {}: {error}", self.settings.source);

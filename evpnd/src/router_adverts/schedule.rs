@@ -16,7 +16,7 @@ const JITTER: Duration = Duration::from_millis(2500);
 pub(super) const BETWEEN_MIN: Duration = Duration::from_secs(3);
 /// `MAX_INITIAL_RTR_ADVERTISEMENTS`: so many come in quick succession.
 const INITIAL: u32 = 3;
-/// After what the kernel refused: the link-local address may still be looked at by others
+/// At first, after what the kernel refused: the link-local address may still be looked at by others
 /// (RFC 4862 section 5.4).
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -26,6 +26,8 @@ pub(super) struct Schedule {
     next: Time,
     last: Option<Time>,
     sent: u32,
+    /// How often in a row it could not be sent.
+    failures: u32,
     /// Somebody has advertised himself: nobody has to be asked to.
     heard: bool,
 }
@@ -33,7 +35,7 @@ pub(super) struct Schedule {
 impl Schedule {
     /// The interface has just come up.
     pub(super) const fn new(now: Time) -> Self {
-        Self { next: now, last: None, sent: 0, heard: false }
+        Self { next: now, last: None, sent: 0, failures: 0, heard: false }
     }
 
     /// When to send.
@@ -49,13 +51,17 @@ impl Schedule {
     /// It was sent. `chance` is any number.
     pub(super) fn sent(&mut self, now: Time, chance: u64) {
         self.sent = self.sent.saturating_add(1);
+        self.failures = 0;
         self.last = Some(now);
         self.next = now + if self.sent < INITIAL { BETWEEN_MIN } else { jittered(chance) };
     }
 
-    /// It could not be sent.
-    pub(super) fn failed(&mut self, now: Time) {
-        self.next = now + RETRY;
+    /// It could not be sent: the wait doubles up to the usual one. Tells how often in a row.
+    pub(super) fn failed(&mut self, now: Time) -> u32 {
+        let wait = RETRY.saturating_mul(1 << self.failures.min(8));
+        self.next = now + wait.min(INTERVAL);
+        self.failures = self.failures.saturating_add(1);
+        self.failures
     }
 
     /// Somebody asked for it.
@@ -136,6 +142,12 @@ mod tests {
         let mut schedule = Schedule::new(Time::ZERO);
         schedule.failed(Time::ZERO);
         assert_eq!(schedule.next(), Time::ZERO + RETRY);
+        assert_eq!(schedule.failed(schedule.next()), 2);
+        assert_eq!(schedule.next(), Time::ZERO + RETRY * 3);
+        for _ in 0..40 {
+            schedule.failed(Time::ZERO);
+        }
+        assert_eq!(schedule.next(), Time::ZERO + INTERVAL);
         assert!(schedule.solicits());
         schedule.heard();
         assert!(!schedule.solicits());
