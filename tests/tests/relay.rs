@@ -56,7 +56,12 @@ impl Role {
         // RFC 4271 section 5: not transitive and not recognised, it ends here; transitive and not
         // recognised, it is marked.
         leaves.retain(|c, a| {
-            let is_ours = matches!(*c, code::MED | code::ORIGINATOR_ID | code::CLUSTER_LIST);
+            let is_ours = match *c {
+                code::MED | code::ORIGINATOR_ID | code::CLUSTER_LIST => true,
+                // RFC 7311 section 3.4: it is on with internal neighbours.
+                code::AIGP => self == Self::Reflector,
+                _ => false,
+            };
             a.flags & TRANSITIVE != 0 || is_ours
         });
         for (_, attribute) in leaves.iter_mut().filter(|(c, _)| UNRECOGNISED.contains(*c)) {
