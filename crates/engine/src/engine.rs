@@ -481,7 +481,11 @@ impl Engine {
                 vrf.recheck(&self.underlay);
             }
             if vrf.table.is_dirty() {
-                vrf.program(&mut self.ids, now.time, &self.underlay, &mut self.changes);
+                let mut changes = Vec::new();
+                vrf.program(&mut self.ids, now.time, &self.underlay, &mut changes);
+                // What gives way to a unicast route has been replaced by it already.
+                changes.retain(|change| !self.unicast.fib.replaces(change));
+                self.changes.append(&mut changes);
             }
         }
     }

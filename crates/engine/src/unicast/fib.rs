@@ -41,6 +41,13 @@ impl Fib {
         self.routes.iter().map(|(prefix, ways)| (prefix, ways.as_slice()))
     }
 
+    /// Whether a change would delete a route that is programmed here: both are in one table, and a
+    /// prefix has one route there.
+    pub(crate) fn replaces(&self, change: &Change) -> bool {
+        let Change::Route(RouteKey { table, prefix }, None) = change else { return false };
+        *table == UNDERLAY_TABLE && self.routes.contains_key(prefix)
+    }
+
     /// The ways of a prefix are these from now on, ascending; none removes it. Tells whether there is
     /// a route that was not, or one less.
     pub(crate) fn set(
