@@ -4,6 +4,10 @@
 //!
 //! **An order that takes a site out of service says for how long and why.**
 
+mod unicast;
+
+pub(crate) use unicast::{PrefixArgs, ShowIp};
+
 use crate::decode::DecodeArgs;
 use crate::text::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -134,6 +138,18 @@ pub(crate) enum ShowBgp {
     /// The address family.
     #[command(subcommand)]
     L2vpn(ShowL2vpn),
+    /// Routes of the underlay, of IPv4.
+    #[command(subcommand)]
+    Ipv4(ShowIp),
+    /// Routes of the underlay, of IPv6.
+    #[command(subcommand)]
+    Ipv6(ShowIp),
+    /// Which EVPN routes are wanted by whom (RFC 4684).
+    RtConstraint {
+        /// At most so many.
+        #[arg(long, value_name = "N")]
+        limit: Option<u32>,
+    },
 }
 
 /// A part of what is known of a neighbor.
@@ -472,6 +488,10 @@ mod tests {
             "evpnctl show bgp l2vpn evpn route rd 10.0.0.1:100 vni 100",
             "evpnctl show bgp l2vpn evpn vni",
             "evpnctl show bgp neighbor",
+            "evpnctl show bgp ipv4 unicast",
+            "evpnctl sh bgp ipv4 uni 10.0.0.1/32 json",
+            "evpnctl show bgp ipv6 unicast 2001:db8::1 -j",
+            "evpnctl show bgp rt --limit 7",
             "evpnctl show bgp neighbors 10.0.0.2",
             "evpnctl show bgp nei 2001:db8::1",
             "evpnctl show bgp neighbor 10.0.0.2 events",
@@ -521,6 +541,8 @@ mod tests {
             "evpnctl",
             "evpnctl show",
             "evpnctl show bgp neighbor spine1",
+            "evpnctl show bgp ipv4",
+            "evpnctl show bgp ipv4 unicast loopback",
             "evpnctl show bgp l2vpn evpn route --type 7",
             "evpnctl show evpn mac vni 100 200",
             "evpnctl why spine1",

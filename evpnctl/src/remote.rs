@@ -4,8 +4,9 @@
 //! limit that was asked for.
 
 use crate::cli::{
-    Clear, Command, Config, EnergyOrder, HealthArgs, HostArgs, NeighborPart, OrderArgs, RouteArgs,
-    Show, ShowBgp, ShowBgpEvpn, ShowEvpn, ShowL2vpn, Subject, keywords, vni_word,
+    Clear, Command, Config, EnergyOrder, HealthArgs, HostArgs, NeighborPart, OrderArgs, PrefixArgs,
+    RouteArgs, Show, ShowBgp, ShowBgpEvpn, ShowEvpn, ShowIp, ShowL2vpn, Subject, keywords,
+    vni_word,
 };
 use crate::out::{self, Form};
 use crate::text::show_seconds;
@@ -14,10 +15,10 @@ use clap::ValueEnum as _;
 use evpn_api::energy::{Energy, OverrideRequest, Verb};
 use evpn_api::evpn::HostQuery;
 use evpn_api::neighbor::ClearRequest;
-use evpn_api::route::{RouteKind, RouteQuery};
+use evpn_api::route::{PageQuery, PrefixQuery, RouteKind, RouteQuery};
 use evpn_api::system::LogLevel;
 use evpn_api::why::WhyQuery;
-use evpn_api::{Client, ClientError, Page};
+use evpn_api::{AddressFamily, Client, ClientError, Page};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use std::path::Path;
@@ -123,7 +124,42 @@ impl Remote {
                 let vnis = self.client.bgp_vnis().await?;
                 self.answer(&vnis, |vnis| show::bgp::vnis(vnis))
             }
+            ShowBgp::Ipv4(ShowIp::Unicast(args)) => {
+                self.unicast(AddressFamily::Ipv4Unicast, args).await
+            }
+            ShowBgp::Ipv6(ShowIp::Unicast(args)) => {
+                self.unicast(AddressFamily::Ipv6Unicast, args).await
+            }
+            ShowBgp::RtConstraint { limit } => {
+                let page = all(*limit, async |limit, cursor| {
+                    self.client.rt_constraints(&PageQuery { limit, cursor }).await
+                });
+                self.answer(&page.await?, show::underlay::routes)
+            }
         }
+    }
+
+    async fn unicast(&self, family: AddressFamily, args: &PrefixArgs) -> Outcome {
+        let is_ipv4 = family == AddressFamily::Ipv4Unicast;
+        if let Some(prefix) = args.prefix.filter(|prefix| prefix.addr().is_ipv4() != is_ipv4) {
+            return Err(Failure::Usage(format!("{prefix} is no prefix of {family}")));
+        }
+        let page = all(args.limit, async |limit, cursor| {
+            let prefix = args.prefix.map(|prefix| prefix.to_string());
+            let query = PrefixQuery { prefix, limit, cursor };
+            match is_ipv4 {
+                true => self.client.ipv4_routes(&query).await,
+                false => self.client.ipv6_routes(&query).await,
+            }
+        });
+        let page = page.await?;
+        if let Some(prefix) = args.prefix.filter(|_| page.items.is_empty()) {
+            let remedy = format!("evpnctl why {prefix} tells of the prefixes that cover it");
+            let text = format!("no {family} route to {prefix}");
+            out::complain(&out::failure(&text, Some(&remedy), &[]));
+            return Ok(Exit::No);
+        }
+        self.answer(&page, show::underlay::routes)
     }
 
     async fn show_evpn(&self, show: &ShowEvpn) -> Outcome {

@@ -34,6 +34,7 @@ pub mod consistency;
 mod contract;
 pub mod energy;
 pub mod evpn;
+pub mod family;
 pub mod neighbor;
 pub mod page;
 pub mod reset;
@@ -44,6 +45,7 @@ pub mod system;
 pub mod why;
 
 pub use client::{Client, ClientError};
+pub use family::AddressFamily;
 pub use page::Page;
 
 use serde::{Deserialize, Serialize};

@@ -5,9 +5,9 @@
 use super::Lines;
 use crate::table::{Column, Table};
 use crate::text::{duration, or_dash, yes_no};
-use evpn_api::Event;
 use evpn_api::bgp::SessionState;
 use evpn_api::neighbor::{CapabilityState, GracefulRestartState, Neighbor};
+use evpn_api::{AddressFamily, Event};
 
 /// Events shown.
 const EVENTS: usize = 20;
@@ -51,17 +51,7 @@ fn neighbor(neighbor: &Neighbor) -> String {
     }
     let (ups, downs) = (neighbor.connections_established, neighbor.connections_dropped);
     lines.field("  Sessions", &format!("established {ups}, dropped {downs}"));
-    let routes = neighbor.l2_vpn_evpn;
-    lines.field(
-        "  EVPN routes",
-        &format!(
-            "received {}{}, accepted {}, sent {}",
-            routes.received_prefix_counter,
-            routes.prefix_allowed_max.map(|max| format!(" of at most {max}")).unwrap_or_default(),
-            routes.accepted_prefix_counter,
-            routes.sent_prefix_counter,
-        ),
-    );
+    add_families(&mut lines, neighbor);
     if neighbor.route_reflector_client {
         lines.field("  Reflection", "a client of ours");
     }
@@ -109,6 +99,34 @@ fn state(neighbor: &Neighbor) -> String {
         (SessionState::Established, Some(up)) => format!("Established for {}", duration(up)),
         (state, _) if neighbor.admin_down => format!("{state}, held down by the configuration"),
         (state, _) => state.to_string(),
+    }
+}
+
+/// A line for each family.
+fn add_families(lines: &mut Lines, neighbor: &Neighbor) {
+    if neighbor.address_family_info.is_empty() {
+        lines.field("  Routes", "none, of any family");
+    }
+    for (family, routes) in &neighbor.address_family_info {
+        let label = match family {
+            AddressFamily::L2VpnEvpn => "  EVPN routes".to_owned(),
+            other => format!("  {other}"),
+        };
+        let max = routes.prefix_allowed_max.map(|max| format!(" of at most {max}"));
+        let ended = match (routes.end_of_rib_received, routes.end_of_rib_sent) {
+            (true, true) => "both ways",
+            (true, false) => "received, not sent yet",
+            (false, true) => "sent, not received yet",
+            (false, false) => "neither way yet",
+        };
+        let text = format!(
+            "received {}{}, accepted {}, sent {}; end-of-RIB {ended}",
+            routes.received_prefix_counter,
+            max.unwrap_or_default(),
+            routes.accepted_prefix_counter,
+            routes.sent_prefix_counter,
+        );
+        lines.field(&label, &text);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Every view, held fast by a snapshot of fixed values, and within its width.
 
-use super::{bgp, config, consistency, energy, evpn, neighbor, route, system, why};
+use super::{bgp, config, consistency, energy, evpn, neighbor, route, system, underlay, why};
 use crate::text::WIDTH;
 use evpn_api::{Page, samples};
 
@@ -24,6 +24,9 @@ view!(summary, bgp::summary(&samples::summary()));
 view!(bgp_vnis, bgp::vnis(&samples::bgp_vnis()));
 view!(neighbors, neighbor::neighbors(&[samples::neighbor()]));
 view!(routes, route::routes(&samples::routes()));
+view!(ipv4_routes, underlay::routes(&samples::ipv4_routes()));
+view!(ipv6_routes, underlay::routes(&samples::ipv6_routes()));
+view!(rt_constraints, underlay::routes(&samples::rt_constraints()));
 view!(vnis, evpn::vnis(&samples::vnis()));
 view!(vni_in_full, evpn::vni(&samples::vnis()[1]));
 view!(macs, evpn::macs(&samples::macs()));

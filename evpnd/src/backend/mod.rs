@@ -10,6 +10,7 @@
 
 mod consistency;
 mod energy;
+mod family;
 mod health;
 mod hosts;
 mod metrics;

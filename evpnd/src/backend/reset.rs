@@ -1,10 +1,10 @@
 //! Why a session is down, in the API's causes.
 
-use super::msec;
+use super::{family, msec};
 use evpn_api::reset::{Cause, LastReset};
 use evpn_engine::view::View;
 use evpn_engine::view::neighbors::Neighbor;
-use evpn_proto::bgp::message::{Capability, Family, Notification};
+use evpn_proto::bgp::message::Notification;
 use evpn_proto::bgp::session::{
     Detector, OpenRefusal, PeerAs, Reason, SessionState, StopReason, TransportError,
     describe_notification,
@@ -30,8 +30,10 @@ fn cause(neighbor: &Neighbor<'_>) -> Option<(Cause, Time)> {
     if neighbor.is_established() {
         let agreed = session.negotiated()?;
         if agreed.families.is_empty() {
-            let theirs = offered(&agreed.received.capabilities);
-            return Some((Cause::NoCommonFamily { theirs }, Time::ZERO));
+            let ours = family::names(&session.config().families);
+            let theirs = family::of_capabilities(&agreed.received.capabilities);
+            let theirs = family::names(&theirs);
+            return Some((Cause::NoCommonFamily { ours, theirs }, Time::ZERO));
         }
     }
     // What went wrong before the first time that it came up has been overcome.
@@ -41,24 +43,6 @@ fn cause(neighbor: &Neighbor<'_>) -> Option<(Cause, Time)> {
     let dialled = session.last_connect_error().filter(|_| !neighbor.is_established());
     let dialled = dialled.map(|(at, error)| (of_dial(error), *at));
     ended.into_iter().chain(dialled).max_by_key(|(_, at)| *at)
-}
-
-fn offered(capabilities: &[Capability]) -> String {
-    let families = capabilities.iter().filter_map(|capability| match capability {
-        Capability::Multiprotocol(family) => Some(family_name(*family)),
-        _ => None,
-    });
-    families.collect::<Vec<_>>().join(", ")
-}
-
-/// A family in the words of configurations.
-pub(super) fn family_name(family: Family) -> String {
-    match family {
-        Family::EVPN => "l2vpn evpn".to_owned(),
-        Family::IPV4_UNICAST => "ipv4 unicast".to_owned(),
-        Family::IPV6_UNICAST => "ipv6 unicast".to_owned(),
-        Family { afi, safi } => format!("family {afi}/{safi}"),
-    }
 }
 
 fn of_dial(error: &TransportError) -> Cause {
