@@ -8,6 +8,7 @@ mod unicast;
 
 pub(crate) use unicast::{PrefixArgs, ShowIp};
 
+use crate::clear::ClearArgs;
 use crate::decode::DecodeArgs;
 use crate::text::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
@@ -295,14 +296,8 @@ impl Subject {
 #[derive(Debug, Subcommand)]
 #[command(infer_subcommands = true)]
 pub(crate) enum Clear {
-    /// A BGP session.
-    Bgp {
-        /// The neighbor.
-        neighbor: IpAddr,
-        /// Ask for its routes and send ours again, and leave the session up.
-        #[arg(value_parser = ["soft"])]
-        soft: Option<String>,
-    },
+    /// BGP sessions.
+    Bgp(ClearArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -507,6 +502,8 @@ mod tests {
             "evpnctl why 10.1.0.0/24 --vni 4000",
             "evpnctl clear bgp 10.0.0.2",
             "evpnctl clear bgp 10.0.0.2 soft",
+            "evpnctl clear bgp all --soft --in",
+            "evpnctl clear bgp 10.0.0.2 --message moves",
             "evpnctl log-level debug",
             "evpnctl energy drain --reason x",
             "evpnctl energy hold barn --for 30m --reason x",

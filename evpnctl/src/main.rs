@@ -3,6 +3,7 @@
 //! ```text
 //! cli    what people type          show    values as text, pure, one view a file
 //! remote one call of the API       table   FRR's look within 100 columns
+//! clear  resets of sessions
 //! local  without evpnd: config     text    durations, wrapping
 //! lab    topologies                out     where answers and failures go
 //! demo   a site drains before your eyes                decode  what octets of BGP say
@@ -15,6 +16,7 @@
 //! reached. It is the same in text and in JSON.
 #![deny(unsafe_code)]
 
+mod clear;
 mod cli;
 mod decode;
 mod demo;

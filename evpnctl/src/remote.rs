@@ -1,7 +1,8 @@
 //! Commands that ask evpnd.
 //!
 //! **One command is one question**; only tables are read page by page, until their end or the
-//! limit that was asked for.
+//! limit that was asked for, `clear bgp all` asks for each neighbor, and what shows AS numbers asks
+//! how they are written.
 
 use crate::cli::{
     Clear, Command, Config, EnergyOrder, HealthArgs, HostArgs, NeighborPart, OrderArgs, PrefixArgs,
@@ -9,12 +10,12 @@ use crate::cli::{
     vni_word,
 };
 use crate::out::{self, Form};
-use crate::text::show_seconds;
-use crate::{Exit, Failure, Outcome, show};
+use crate::text::{AsNotation, show_seconds};
+use crate::{Exit, Failure, Outcome, clear, show};
 use clap::ValueEnum as _;
+use evpn_api::config::ConfigValue;
 use evpn_api::energy::{Energy, OverrideRequest, Verb};
 use evpn_api::evpn::HostQuery;
-use evpn_api::neighbor::ClearRequest;
 use evpn_api::route::{PageQuery, PrefixQuery, RouteKind, RouteQuery};
 use evpn_api::system::LogLevel;
 use evpn_api::why::WhyQuery;
@@ -54,11 +55,7 @@ impl Remote {
                 self.answer(&why, show::why::why)?;
                 Ok(Exit::verdict(why.reachable))
             }
-            Command::Clear(Clear::Bgp { neighbor, soft }) => {
-                let request = ClearRequest { soft: soft.is_some() };
-                let done = self.client.clear_neighbor(*neighbor, request).await?;
-                self.answer(&done, |done| format!("{}\n", done.text))
-            }
+            Command::Clear(Clear::Bgp(args)) => clear::run(&self.client, self.form, args).await,
             Command::Energy(order) => self.order(order).await,
             Command::Config(Config::Reload) => {
                 self.answer(&self.client.reload().await?, show::config::reloaded)
@@ -99,11 +96,14 @@ impl Remote {
     async fn show_bgp(&self, show: &ShowBgp) -> Outcome {
         match show {
             ShowBgp::Summary | ShowBgp::L2vpn(ShowL2vpn::Evpn(ShowBgpEvpn::Summary)) => {
-                self.answer(&self.client.summary().await?, show::bgp::summary)
+                let summary = self.client.summary().await?;
+                let notation = self.notation().await;
+                self.answer(&summary, |summary| show::bgp::summary(summary, notation))
             }
             ShowBgp::Neighbor { address: None, .. } => {
                 let neighbors = self.client.neighbors().await?;
-                self.answer(&neighbors, |all| show::neighbor::neighbors(all))
+                let notation = self.notation().await;
+                self.answer(&neighbors, |all| show::neighbor::neighbors(all, notation))
             }
             ShowBgp::Neighbor { address: Some(address), part: Some(NeighborPart::Events) } => {
                 let neighbor = self.client.neighbor(*address).await?;
@@ -111,14 +111,18 @@ impl Remote {
             }
             ShowBgp::Neighbor { address: Some(address), part: None } => {
                 let neighbor = self.client.neighbor(*address).await?;
-                self.answer(&neighbor, |one| show::neighbor::neighbors(std::slice::from_ref(one)))
+                let notation = self.notation().await;
+                self.answer(&neighbor, |one| {
+                    show::neighbor::neighbors(std::slice::from_ref(one), notation)
+                })
             }
             ShowBgp::L2vpn(ShowL2vpn::Evpn(ShowBgpEvpn::Route(args))) => {
                 let query = route_query(args).map_err(Failure::Usage)?;
                 let page = all(args.limit, async |limit, cursor| {
                     self.client.routes(&RouteQuery { limit, cursor, ..query.clone() }).await
                 });
-                self.answer(&page.await?, show::route::routes)
+                let (page, notation) = (page.await?, self.notation().await);
+                self.answer(&page, |page| show::route::routes(page, notation))
             }
             ShowBgp::L2vpn(ShowL2vpn::Evpn(ShowBgpEvpn::Vni)) => {
                 let vnis = self.client.bgp_vnis().await?;
@@ -134,7 +138,8 @@ impl Remote {
                 let page = all(*limit, async |limit, cursor| {
                     self.client.rt_constraints(&PageQuery { limit, cursor }).await
                 });
-                self.answer(&page.await?, show::underlay::routes)
+                let (page, notation) = (page.await?, self.notation().await);
+                self.answer(&page, |page| show::underlay::routes(page, notation))
             }
         }
     }
@@ -159,7 +164,8 @@ impl Remote {
             out::complain(&out::failure(&text, Some(&remedy), &[]));
             return Ok(Exit::No);
         }
-        self.answer(&page, show::underlay::routes)
+        let notation = self.notation().await;
+        self.answer(&page, |page| show::underlay::routes(page, notation))
     }
 
     async fn show_evpn(&self, show: &ShowEvpn) -> Outcome {
@@ -248,6 +254,21 @@ impl Remote {
             }
             spinner.tick();
             sleep(HEALTH_PAUSE).await;
+        }
+    }
+
+    /// How AS numbers are written, which the configuration says; JSON has numbers.
+    async fn notation(&self) -> AsNotation {
+        if self.form == Form::Json {
+            return AsNotation::Plain;
+        }
+        let dotted = |value: &ConfigValue| {
+            value.key == "router.as-notation" && value.value.trim_matches('"') == "dot"
+        };
+        match self.client.effective_config().await {
+            Ok(config) if config.values.iter().any(dotted) => AsNotation::Dot,
+            // What was asked for is worth more than how it is written.
+            Ok(_) | Err(_) => AsNotation::Plain,
         }
     }
 

@@ -2,6 +2,8 @@
 //!
 //! **No line that leaves here is wider than asked for.**
 
+use evpn_proto::types::Asn;
+
 /// The width that every output fits, in columns.
 pub(crate) const WIDTH: usize = 100;
 
@@ -139,6 +141,41 @@ pub(crate) fn show_seconds(seconds: u64) -> String {
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 
+/// How AS numbers are written (RFC 5396).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum AsNotation {
+    /// A decimal number.
+    #[default]
+    Plain,
+    /// With a dot where 16 bits do not hold it.
+    Dot,
+}
+
+impl AsNotation {
+    /// An AS number.
+    pub(crate) fn asn(self, number: u32) -> String {
+        match self {
+            Self::Plain => number.to_string(),
+            Self::Dot => Asn(number).dotted().to_string(),
+        }
+    }
+
+    /// A path in which AS numbers stand in decimal, between whatever else.
+    pub(crate) fn path(self, path: &str) -> String {
+        let mut out = String::new();
+        let mut rest = path;
+        while let Some(begin) = rest.find(|c: char| c.is_ascii_digit()) {
+            let (before, number) = rest.split_at(begin);
+            let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
+            let (number, after) = number.split_at(end);
+            out.push_str(before);
+            out.push_str(&number.parse().map_or_else(|_| number.to_owned(), |n| self.asn(n)));
+            rest = after;
+        }
+        out + rest
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,5 +226,16 @@ mod tests {
     fn a_share_shows_tenths_where_there_are_any() {
         assert_eq!(permille(315), "31.5 %");
         assert_eq!(permille(1000), "100 %");
+    }
+
+    #[test]
+    fn as_numbers_have_a_dot_if_so_asked_and_where_16_bits_do_not_hold_them() {
+        let path = "65001 65546 {4200000000,1} (70000)";
+        assert_eq!(AsNotation::Plain.path(path), path);
+        assert_eq!(AsNotation::Dot.path(path), "65001 1.10 {64086.59904,1} (1.4464)");
+        assert_eq!(
+            (AsNotation::Dot.path(""), AsNotation::Dot.asn(65_536)),
+            (String::new(), "1.0".into())
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! The program as people run it: exit status, the two outputs, and a daemon that answers fixed
 //! values over a real socket.
 
+use evpn_api::config::ConfigValue;
 use evpn_api::samples;
 use serde::Serialize;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -268,8 +269,8 @@ fn an_order_says_how_long_it_lasts_and_sends_the_reason() {
 #[test]
 fn words_and_options_ask_the_same() {
     let daemon = Daemon::start(at_work);
-    daemon.run("show bgp l2vpn evpn route type prefix vni 4000 rd 10.0.0.1:100");
-    daemon.run("show bgp l2vpn evpn route --type prefix --vni 4000 --rd 10.0.0.1:100");
+    daemon.run("-j show bgp l2vpn evpn route type prefix vni 4000 rd 10.0.0.1:100");
+    daemon.run("-j show bgp l2vpn evpn route --type prefix --vni 4000 --rd 10.0.0.1:100");
     let asked = daemon.asked();
     assert_eq!(asked[0], asked[1]);
     assert!(asked[0].contains("type=prefix&rd=10.0.0.1%3A100&vni=4000"), "{}", asked[0]);
@@ -278,9 +279,9 @@ fn words_and_options_ask_the_same() {
 #[test]
 fn an_address_is_asked_for_as_a_prefix_and_a_prefix_without_what_is_beyond_its_length() {
     let daemon = Daemon::start(at_work);
-    daemon.run("show bgp ipv4 unicast 10.0.0.4");
-    daemon.run("show bgp ipv6 unicast 2001:db8::1/32 --limit 3");
-    daemon.run("show bgp rt-constraint");
+    daemon.run("-j show bgp ipv4 unicast 10.0.0.4");
+    daemon.run("-j show bgp ipv6 unicast 2001:db8::1/32 --limit 3");
+    daemon.run("-j show bgp rt-constraint");
     assert_eq!(
         daemon.asked().iter().map(|asked| asked.trim()).collect::<Vec<_>>(),
         [
@@ -289,6 +290,57 @@ fn an_address_is_asked_for_as_a_prefix_and_a_prefix_without_what_is_beyond_its_l
             "GET /api/v1/bgp/rt-constraint/routes",
         ]
     );
+}
+
+/// A daemon at work whose configuration wants AS numbers with a dot.
+fn dotted(request: &str) -> (u16, String) {
+    if !request.contains("config/effective") {
+        return at_work(request);
+    }
+    let mut config = samples::effective_config();
+    config.values.push(ConfigValue {
+        key: "router.as-notation".to_owned(),
+        value: "\"dot\"".to_owned(),
+        origin: "evpnd.toml:3".to_owned(),
+    });
+    (200, json(&config))
+}
+
+#[test]
+fn as_numbers_are_written_as_the_configuration_says_and_are_numbers_in_json() {
+    let shown = |answers, line| text(&Daemon::start(answers).run(line).stdout);
+    let [plain, with_dot] = [at_work, dotted].map(|a: Answers| shown(a, "show bgp summary"));
+    assert!(plain.contains(" 4200000001 ") && !plain.contains("64086.59905"), "{plain}");
+    assert!(with_dot.contains(" 64086.59905 ") && !with_dot.contains("4200000001"), "{with_dot}");
+    let as_json = shown(dotted, "-j show bgp summary");
+    assert!(as_json.contains("4200000001") && !as_json.contains("64086"), "{as_json}");
+}
+
+/// Twelve neighbors, one of which the configuration holds down.
+fn clearing(request: &str) -> (u16, String) {
+    match request {
+        r if r.contains("/10.0.0.20/clear") => {
+            (409, r#"{"error":"the configuration holds 10.0.0.20 down"}"#.to_owned())
+        }
+        r if r.contains("/clear") => (200, r#"{"text":"asked"}"#.to_owned()),
+        r => at_work(r),
+    }
+}
+
+#[test]
+fn all_neighbors_are_cleared_each_by_itself_and_one_that_refuses_makes_the_status_1() {
+    let daemon = Daemon::start(clearing);
+    let cleared = daemon.run("clear bgp all --soft --in");
+    let lines = text(&cleared.stdout);
+    assert_eq!((cleared.status.code(), lines.lines().count()), (Some(1), 12), "{lines}");
+    assert!(lines.contains("10.0.0.11: asked\n"), "{lines}");
+    assert!(lines.contains("10.0.0.20: ") && lines.contains("holds 10.0.0.20 down"), "{lines}");
+    let asked = daemon.asked();
+    let body = r#"{"soft":true,"direction":"in"}"#;
+    assert_eq!(asked.iter().filter(|a| a.starts_with("POST") && a.ends_with(body)).count(), 12);
+    let one = daemon.run("clear bgp 10.0.0.11 --message moves");
+    assert_eq!(one.status.code(), Some(0));
+    assert!(daemon.asked()[0].ends_with(r#"{"soft":false,"message":"moves"}"#));
 }
 
 /// A table of five pages.

@@ -125,6 +125,8 @@ fn neighbor(
     session.keepalive_time = neighbor.keepalive;
     session.connect_retry = neighbor.connect_retry;
     session.families = neighbor.families.clone();
+    session.role = neighbor.role;
+    session.role_strict = neighbor.role_strict;
     session.mode = if neighbor.passive { Mode::Passive } else { Mode::Active };
     session.graceful_restart = config.router.graceful_restart.then(|| GracefulRestartConfig {
         restart_time: config.router.restart_time,
@@ -136,8 +138,10 @@ fn neighbor(
         address: neighbor.address,
         session,
         shutdown: neighbor.shutdown,
+        shutdown_message: neighbor.shutdown_message.clone().unwrap_or_default(),
         multihop: neighbor.multihop > 1 || neighbor.is_internal(own),
         route_reflector_client: neighbor.route_reflector_client,
+        aigp: neighbor.aigp,
         max_prefix: neighbor.max_prefix,
     }
 }
@@ -298,6 +302,7 @@ mod tests {
     use super::*;
     use evpn_config::{Source, load};
     use evpn_energy::{Inputs, Level, OverrideRequest, State, UnixSeconds, decide};
+    use evpn_proto::bgp::role::Role;
     use evpn_proto::types::Time;
 
     #[test]
@@ -308,6 +313,24 @@ mod tests {
         for release in ["6.11.9", "5.19.0", "6.1.0-40-amd64", "6", "", "next"] {
             assert_eq!(group_weights(release), GroupWeights::Octet, "{release}");
         }
+    }
+
+    #[test]
+    fn what_a_neighbor_says_of_its_session_reaches_the_engine() {
+        let text = "[router]\nas = 65001\n\
+                    [[neighbor]]\naddress = \"10.0.0.2\"\nas = 65002\nrole = \"customer\"\n\
+                    role-strict = true\nshutdown-message = \"moves\"\n\
+                    [[neighbor]]\naddress = \"10.0.0.3\"\nas = \"internal\"\n\
+                    [[neighbor]]\naddress = \"10.0.0.4\"\nas = 65002\naigp = true\n";
+        let config = load(&[Source::new("evpnd.toml", text)]).unwrap().config;
+        let of = |n| neighbor(&config, n, Ipv4Addr::new(10, 0, 0, 1), Boot::Same);
+        let all: Vec<NeighborSettings> = config.neighbors.iter().map(of).collect();
+        let session = &all[0].session;
+        assert_eq!((session.role, session.role_strict), (Some(Role::Customer), true));
+        assert!(session.enhanced_route_refresh && session.check().is_ok());
+        assert_eq!(all[0].shutdown_message, "moves");
+        assert_eq!(all.iter().map(|n| n.aigp).collect::<Vec<_>>(), [false, true, true]);
+        assert_eq!((all[1].session.role, all[1].shutdown_message.as_str()), (None, ""));
     }
 
     #[test]

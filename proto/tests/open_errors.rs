@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use evpn_proto::bgp::message::{Capability, Family, Message, Notification, Open};
+use evpn_proto::bgp::role::Role;
 use evpn_proto::bgp::wire::{DecodeContext, decode};
 use evpn_proto::types::Asn;
 
@@ -96,6 +97,15 @@ fn capabilities_of_odd_form_are_kept_and_not_agreed_on() {
             unknown(0xc8, &[])
         ]
     );
+}
+
+#[test]
+fn a_role_is_one_octet_of_those_given_out() {
+    let unknown = |value: &'static [u8]| Capability::Unknown { code: 9, value: value.into() };
+    let read = open("04 fde9 005a 0a000001 11 020f 090103 090104 090105 09020003 0900").unwrap();
+    let roles = [Role::Customer, Role::Peer].map(Capability::Role);
+    let [customer, peer] = roles;
+    assert_eq!(read.capabilities, [customer, peer, unknown(&[5]), unknown(&[0, 3]), unknown(&[])]);
 }
 
 #[test]

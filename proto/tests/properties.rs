@@ -9,6 +9,7 @@ use evpn_proto::bgp::message::{
     Capability, Family, ForwardingPreserved, GracefulRestart, Message, Notification, Open,
     RouteRefresh, Update,
 };
+use evpn_proto::bgp::role::Role;
 use evpn_proto::bgp::wire::decode::{Direction, ERRORS_MAX, decode_nlri};
 use evpn_proto::bgp::wire::error::{Action, EncodeError};
 use evpn_proto::bgp::wire::{
@@ -355,6 +356,7 @@ proptest! {
             Capability::ExtendedMessage,
             Capability::FourOctetAs(Asn(asn)),
             Capability::EnhancedRouteRefresh,
+            Capability::Role(Role::Customer),
         ];
         if let Some(((restarting, notification), seconds, families)) = restart {
             let forwarding = |preserved| {

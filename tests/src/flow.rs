@@ -87,6 +87,13 @@ impl FlowReport {
         self.lost.iter().filter(|n| sent_at(n).is_some_and(|t| (from..to).contains(t))).count()
     }
 
+    /// From the first packet that was lost to the last one, by when they were sent.
+    pub fn outage(&self) -> Duration {
+        let sent_at = |n: &u64| usize::try_from(*n).ok().and_then(|n| self.sent.get(n));
+        let [first, last] = [self.lost.first(), self.lost.last()].map(|n| n.and_then(sent_at));
+        first.zip(last).map_or(Duration::ZERO, |(first, last)| *last - *first)
+    }
+
     /// One line for the test's output.
     pub fn summary(&self) -> String {
         format!("{} sent, {} lost", self.sent.len(), self.lost.len())

@@ -36,6 +36,22 @@ impl Gobgp {
         neighbours: &[(u8, u32)],
         more: &str,
     ) -> Self {
+        Self::start_with(fabric, leaf, asn, neighbours, &["l2vpn-evpn"], more)
+    }
+
+    /// As [`Gobgp::start`], with families in its own words.
+    ///
+    /// # Panics
+    /// As [`Gobgp::start`].
+    #[track_caller]
+    pub fn start_with(
+        fabric: &Fabric,
+        leaf: &Leaf,
+        asn: u32,
+        neighbours: &[(u8, u32)],
+        families: &[&str],
+        more: &str,
+    ) -> Self {
         for program in ["gobgpd", "gobgp"] {
             require(program, PACKAGE);
         }
@@ -46,10 +62,14 @@ impl Gobgp {
             config += &format!(
                 "[[neighbors]]\n\
                  [neighbors.config]\nneighbor-address = \"10.0.0.{number}\"\npeer-as = {their_as}\n\
-                 [neighbors.timers.config]\nconnect-retry = 1\nidle-hold-time-after-reset = 1\n\
-                 [[neighbors.afi-safis]]\n\
-                 [neighbors.afi-safis.config]\nafi-safi-name = \"l2vpn-evpn\"\n"
+                 [neighbors.timers.config]\nconnect-retry = 1\nidle-hold-time-after-reset = 1\n"
             );
+            for family in families {
+                config += &format!(
+                    "[[neighbors.afi-safis]]\n\
+                     [neighbors.afi-safis.config]\nafi-safi-name = \"{family}\"\n"
+                );
+            }
         }
         let file = fabric.path(&format!("{name}.toml"));
         fs::write(&file, config).unwrap_or_else(|e| panic!("{e}"));

@@ -40,7 +40,7 @@ pub use exabgp::Exabgp;
 pub use fabric::{Fabric, Host, LEAF_PORT_MTU, Leaf, UNDERLAY_MTU};
 pub use flow::{Flow, FlowReport};
 pub use frames::{gratuitous_arp, parse_mac};
-pub use frr::Frr;
+pub use frr::{Frr, FrrBgp, FrrVersion};
 pub use gobgp::Gobgp;
 pub use machine::{Machine, Unit};
 pub use notify::NotifySocket;

@@ -5,7 +5,7 @@
 
 use crate::evpnd::Evpnd;
 use crate::fabric::{Fabric, Host, Leaf};
-use crate::frr::Frr;
+use crate::frr::{Frr, FrrBgp, FrrVersion};
 use crate::wait::eventually;
 use std::time::Duration;
 
@@ -85,24 +85,16 @@ pub fn config(number: u8, more: &str) -> String {
     )
 }
 
-/// Starts FRR on a leaf with one neighbour and every VNI.
+/// Starts FRR 8.4 on a leaf with one neighbour and every VNI.
 #[track_caller]
 pub fn frr(fabric: &Fabric, leaf: &Leaf, own_as: u32, other: u8, other_as: u32) -> Frr {
-    let number = leaf.number;
-    let bgpd = format!(
-        "router bgp {own_as}
- bgp router-id 10.0.0.{number}
- no bgp ebgp-requires-policy
- no bgp default ipv4-unicast
- neighbor 10.0.0.{other} remote-as {other_as}
- neighbor 10.0.0.{other} timers 3 9
- neighbor 10.0.0.{other} timers connect 1
- address-family l2vpn evpn
-  neighbor 10.0.0.{other} activate
-  advertise-all-vni
-"
-    );
-    Frr::start(fabric, leaf, "", &bgpd)
+    FrrVersion::Eight.start(fabric, leaf, "", &frr_leaf(leaf, own_as, (other, other_as)))
+}
+
+/// The configuration of bgpd on a leaf with one neighbour, by its number and AS, and every VNI.
+pub fn frr_leaf(leaf: &Leaf, own_as: u32, neighbour: (u8, u32)) -> String {
+    FrrBgp { own_as, neighbours: &[neighbour], is_leaf: true, ..FrrBgp::default() }
+        .text(leaf.number)
 }
 
 /// Fails the test unless two hosts reach each other, in both families and at full size.

@@ -1,11 +1,12 @@
-//! With FRR 8.4: hosts reach each other, routes of types 2, 3 and 5 go both ways, and a drain
+//! With FRR 8.4 and FRR 10: hosts reach each other, routes of types 2, 3 and 5 go both ways, and a drain
 //! moves FRR's share of traffic first and its best path last.
 #![cfg(feature = "kernel-tests")]
 
-use evpn_tests::pair::{Pair, UP, VNI, VXLAN, frr, reach_each_other};
+use evpn_tests::FrrVersion::{Eight, Ten};
+use evpn_tests::pair::{Pair, UP, VNI, VXLAN, frr_leaf, reach_each_other};
 use evpn_tests::{
-    Capture, Evpnd, Fabric, Fdb, Frr, Leaf, Ns, eventually, holds_for, now, pause, shares,
-    wait_until,
+    Capture, Evpnd, Fabric, Fdb, Frr, FrrVersion, Leaf, Ns, eventually, holds_for, now, pause,
+    shares, wait_until,
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -18,6 +19,8 @@ const SERVICE6: &str = "2001:db8:a::10";
 const DRAIN_TIME: Duration = Duration::from_secs(6);
 const SOON: Duration = Duration::from_secs(10);
 const FLOWS: u32 = 2000;
+/// An operator's order to drain.
+const DRAIN: [&str; 6] = ["energy", "drain", "--for", "1h", "--reason", "a test"];
 
 /// Autonomous systems of the leaves 1, 2 and 3.
 type Systems = [u32; 3];
@@ -33,7 +36,7 @@ fn routes(frr: &Frr, kind: &str) -> String {
     frr.vtysh(&format!("show bgp l2vpn evpn route type {kind}"))
 }
 
-fn layer2(test: &str, systems: Systems) {
+fn layer2(test: &str, version: FrrVersion, systems: Systems) {
     let mut pair = Pair::new(test);
     let (ours, theirs) = (pair.leaves[0].clone(), pair.leaves[1].clone());
     for leaf in [&ours, &theirs] {
@@ -48,7 +51,7 @@ fn layer2(test: &str, systems: Systems) {
     let d = pair.fabric.host("d", &theirs, OTHER_VNI, 14);
     pair.control_nothing_connects();
     let [own, other, _] = systems;
-    let frr = frr(&pair.fabric, &theirs, other, 1, own);
+    let frr = version.start(&pair.fabric, &theirs, "", &frr_leaf(&theirs, other, (1, own)));
     let config = format!(
         "[router]\nas = {own}\n[timers]\nconnect-retry = \"1s\"\n\
          [[neighbor]]\naddress = \"10.0.0.2\"\nas = {other}\n"
@@ -114,12 +117,22 @@ fn suppression(pair: &Pair, frr_leaf: &Leaf) {
 
 #[test]
 fn layer2_over_ibgp() {
-    layer2("frr-ibgp", IBGP);
+    layer2("frr-ibgp", Eight, IBGP);
 }
 
 #[test]
 fn layer2_over_ebgp() {
-    layer2("frr-ebgp", EBGP);
+    layer2("frr-ebgp", Eight, EBGP);
+}
+
+#[test]
+fn layer2_over_ibgp_with_frr_10() {
+    layer2("frr10-ibgp", Ten, IBGP);
+}
+
+#[test]
+fn layer2_over_ebgp_with_frr_10() {
+    layer2("frr10-ebgp", Ten, EBGP);
 }
 
 /// Two sites with one service, both evpnd; a third, FRR, whose host is the client.
@@ -223,11 +236,11 @@ fn client_config(systems: Systems) -> String {
 }
 
 impl Sites {
-    fn new(test: &str, systems: Systems) -> Self {
+    fn new(test: &str, version: FrrVersion, systems: Systems) -> Self {
         let mut fabric = Fabric::new(test);
         let [(l1, h1), (l2, h2), (l3, h3)] = [1, 2, 3].map(|n| site(&mut fabric, n));
         assert!(h3.ping(SERVICE, 56).is_err(), "control: nobody speaks EVPN yet");
-        let frr = Frr::start(&fabric, &l3, &format!("vni {L3VNI}\n"), &client_config(systems));
+        let frr = version.start(&fabric, &l3, &format!("vni {L3VNI}\n"), &client_config(systems));
         let start =
             |leaf: &Leaf| Evpnd::start(&fabric, leaf, &site_config(leaf.number, systems, true));
         let first = start(&l1);
@@ -295,10 +308,9 @@ fn first_site_is_reached(sites: &Sites, when: &str) {
     }
 }
 
-fn type5_and_drain(test: &str, systems: Systems) {
-    let sites = Sites::new(test, systems);
+/// Type 5 both ways: what one side announces the other's packets reach.
+fn type5_both_ways(sites: &Sites) {
     let [site1, _, client] = &sites.hosts;
-    // Type 5 both ways: what one side announces the other's packets reach.
     for (from, to) in [
         (client, "172.16.1.2"),
         (site1, "172.16.3.2"),
@@ -311,6 +323,12 @@ fn type5_and_drain(test: &str, systems: Systems) {
     // FRR announces the underlay too; taking it would lead the way to a VTEP through itself.
     let underlay = sites.leaves[0].ns.sh("ip route get 10.0.0.3");
     assert!(underlay.contains("dev up0"), "{underlay}");
+}
+
+fn type5_and_drain(test: &str, systems: Systems) {
+    let sites = Sites::new(test, Eight, systems);
+    let client = &sites.hosts[2];
+    type5_both_ways(&sites);
 
     // Normal: both sites, evenly, and the first one best.
     eventually(SOON, "both sites in FRR's kernel", || weights_are(&sites, |a, b| a == b && a > 0));
@@ -319,8 +337,7 @@ fn type5_and_drain(test: &str, systems: Systems) {
     assert!((40..=60).contains(&share), "{share} % while normal");
 
     // Control: in a dry run the order changes nothing.
-    let order = ["energy", "drain", "--for", "1h", "--reason", "a test"];
-    let answer = sites.evpnds[0].ctl(&order);
+    let answer = sites.evpnds[0].ctl(&DRAIN);
     assert_eq!(answer.status, 0, "{}{}", answer.stdout, answer.stderr);
     holds_for(Duration::from_secs(2), "a dry run changes nothing", || {
         weights_are(&sites, |a, b| a == b)
@@ -376,4 +393,29 @@ fn type5_and_a_drain_over_ibgp() {
 #[test]
 fn type5_and_a_drain_over_ebgp() {
     type5_and_drain("t5-ebgp", EBGP);
+}
+
+/// FRR 10.3 shows the link bandwidth of both sites and does not weight imported paths by it (FRR's
+/// issue 19161 is alike): what a drain moves there is the best path. So no share is measured before.
+#[test]
+fn type5_over_ebgp_with_frr_10() {
+    let sites = Sites::new("t5-frr10", Ten, EBGP);
+    type5_both_ways(&sites);
+    eventually(SOON, "FRR has the link bandwidth", || {
+        has(routes(&sites.frr, "prefix"), "LB:65001:")
+    });
+    eventually(SOON, "both sites in FRR's kernel", || weights_are(&sites, |a, b| a > 0 && b > 0));
+    sites.evpnds[0].write_config(&sites.fabric, &site_config(1, sites.systems, false));
+    for order in [&["config", "reload"][..], &DRAIN] {
+        let answer = sites.evpnds[0].ctl(order);
+        assert_eq!(answer.status, 0, "{}{}", answer.stdout, answer.stderr);
+    }
+    let began = now();
+    eventually(DRAIN_TIME + SOON, "the kernel's route leads to the other site alone", || {
+        weights_are(&sites, |a, b| a == 0 && b > 0)
+    });
+    let took = began.elapsed();
+    assert!(took + Duration::from_secs(1) >= DRAIN_TIME, "not before its time: {took:?}");
+    assert_eq!(sites.best(), Ok(2));
+    assert_eq!(sites.share(), 0, "the other site receives everything");
 }

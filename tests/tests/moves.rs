@@ -1,9 +1,10 @@
 //! A host that moves is in one place, everywhere, within a second.
 #![cfg(feature = "kernel-tests")]
 
-use evpn_tests::pair::{Pair, VNI, VXLAN};
+use evpn_tests::pair::{Pair, VNI, VXLAN, config, reach_each_other};
 use evpn_tests::{
-    Fabric, Fdb, Flow, FlowReport, Leaf, NeighEntry, Ns, gratuitous_arp, now, pause, wait_until,
+    Evpnd, Fabric, Fdb, Flow, FlowReport, Frr, Host, Leaf, NeighEntry, Ns, eventually,
+    gratuitous_arp, now, pause, wait_until,
 };
 use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ const RATE: u32 = 1000;
 const CONVERGENCE: Duration = Duration::from_secs(1);
 /// How long a silent host stays undisturbed before somebody speaks to it.
 const SILENCE: Duration = Duration::from_millis(500);
+/// From a move between leaves of different make until the next.
+const STEP: Duration = Duration::from_millis(700);
 const MAC: &str = "02:00:00:00:00:50";
 const IP: &str = "172.16.100.50";
 /// No event of the kernel may be made up for by an audit.
@@ -25,8 +28,8 @@ struct Mover {
 }
 
 impl Mover {
-    fn new(fabric: &mut Fabric, leaves: &[Leaf; 2]) -> Self {
-        let ns = fabric.node("mover");
+    fn new(fabric: &mut Fabric, name: &str, leaves: &[Leaf; 2]) -> Self {
+        let ns = fabric.node(name);
         ns.sysctl("net.ipv6.conf.all.disable_ipv6", "1");
         ns.sysctl("net.ipv6.conf.default.disable_ipv6", "1");
         // It answers ARP only where its address is.
@@ -77,14 +80,30 @@ enum OldPort {
 
 /// Whether both leaves hold the mover at `at` and nowhere else, by `bridge fdb` and `ip neigh`.
 fn one_location(at: &Leaf, other: &Leaf) -> Result<(), String> {
-    let local = Fdb::read(&at.ns);
+    is_here(at)?;
+    is_there(other, at)?;
+    let known = NeighEntry::of(&other.ns, IP).len();
+    if known == 1 { Ok(()) } else { Err(format!("{known} neighbours at the other")) }
+}
+
+/// Whether a leaf holds the mover at its own port and nowhere else.
+fn is_here(leaf: &Leaf) -> Result<(), String> {
+    let local = Fdb::read(&leaf.ns);
     let here: Vec<String> = local.of(MAC).iter().map(|e| e.to_string()).collect();
     let own = local.of(MAC);
     let at_port = |e: &&&evpn_tests::FdbEntry| e.device == "h50" && e.in_bridge && !e.extern_learn;
     if own.len() != 1 || own.iter().filter(at_port).count() != 1 {
         return Err(format!("where it is: {here:?}"));
     }
-    let remote = Fdb::read(&other.ns);
+    let stale: Vec<_> =
+        NeighEntry::of(&leaf.ns, IP).into_iter().filter(|n| n.extern_learn).collect();
+    if stale.is_empty() { Ok(()) } else { Err(format!("neighbours where it is: {stale:?}")) }
+}
+
+/// Whether a leaf holds the mover behind the VTEP of another and nowhere else. Its address it may
+/// know from there or not.
+fn is_there(leaf: &Leaf, at: &Leaf) -> Result<(), String> {
+    let remote = Fdb::read(&leaf.ns);
     let there: Vec<String> = remote.of(MAC).iter().map(|e| e.to_string()).collect();
     let wanted = [
         format!("{MAC} dev {VXLAN} dst - bridge extern_learn"),
@@ -94,20 +113,14 @@ fn one_location(at: &Leaf, other: &Leaf) -> Result<(), String> {
     if there.len() != wanted.len() || !there.iter().zip(&wanted).all(as_wanted) {
         return Err(format!("at the other: {there:?}"));
     }
-    let stale: Vec<_> = NeighEntry::of(&at.ns, IP).into_iter().filter(|n| n.extern_learn).collect();
-    if !stale.is_empty() {
-        return Err(format!("neighbours where it is: {stale:?}"));
-    }
-    let known = NeighEntry::of(&other.ns, IP);
-    if known.len() != 1 || known[0].mac.as_deref() != Some(MAC) || !known[0].extern_learn {
-        return Err(format!("neighbours at the other: {known:?}"));
-    }
-    Ok(())
+    let mut known = NeighEntry::of(&leaf.ns, IP);
+    known.retain(|n| n.mac.as_deref() != Some(MAC) || !n.extern_learn);
+    if known.is_empty() { Ok(()) } else { Err(format!("neighbours at the other: {known:?}")) }
 }
 
 /// Everyone who speaks to the mover knows its MAC address for ever: nobody asks for it.
-fn introduce(pair: &Pair) {
-    for host in &pair.hosts {
+fn introduce(hosts: &[Host; 2]) {
+    for host in hosts {
         host.ns.ip(&format!("neigh replace {IP} lladdr {MAC} dev eth0 nud permanent"));
     }
 }
@@ -120,10 +133,10 @@ fn losses(flows: [&FlowReport; 2], from: Instant, to: Instant) -> String {
 fn twenty(test: &str, old_port: OldPort) {
     let mut pair = Pair::new(test);
     let leaves = pair.leaves.clone();
-    let mover = Mover::new(&mut pair.fabric, &leaves);
+    let mover = Mover::new(&mut pair.fabric, "mover", &leaves);
     let _evpnds = pair.start(AUDIT);
     pair.reach_each_other();
-    introduce(&pair);
+    introduce(&pair.hosts);
     mover.leave(&leaves[1], old_port);
     mover.arrive(&leaves[0]);
     mover.speak(&leaves[0]);
@@ -177,7 +190,7 @@ fn ten_moves_of_a_silent_host_whose_old_link_went_down() {
 fn control_a_stopped_daemon_leaves_two_locations() {
     let mut pair = Pair::new("move-control");
     let leaves = pair.leaves.clone();
-    let mover = Mover::new(&mut pair.fabric, &leaves);
+    let mover = Mover::new(&mut pair.fabric, "mover", &leaves);
     let evpnds = pair.start(AUDIT);
     pair.reach_each_other();
     let [one, two] = &leaves;
@@ -192,4 +205,118 @@ fn control_a_stopped_daemon_leaves_two_locations() {
     assert!(seen.is_err(), "control: nobody told leaf 1, yet it knows");
     evpnds[0].daemon.signal(Signal::SIGCONT);
     wait_until(CONVERGENCE, || one_location(two, one)).expect("it knows when it goes on");
+}
+
+/// Two leaves, a host behind each, and a host that moves between them.
+struct Ground {
+    leaves: [Leaf; 2],
+    mover: Mover,
+    flows: [Flow; 2],
+}
+
+/// When a move began and when it was over.
+type Span = (Instant, Instant);
+
+impl Ground {
+    /// The mover begins at the second leaf, and both hosts send to it.
+    fn new(mover: Mover, leaves: [Leaf; 2], hosts: &[Host; 2]) -> Self {
+        introduce(hosts);
+        mover.leave(&leaves[0], OldPort::StaysUp);
+        mover.arrive(&leaves[1]);
+        mover.speak(&leaves[1]);
+        for host in hosts {
+            eventually(CONVERGENCE * 5, "the mover is reached", || host.ns.ping(IP, 56));
+        }
+        let [near, far] = hosts;
+        let flows = [(near, 5000), (far, 5001)]
+            .map(|(host, port)| Flow::start((&host.ns, &host.ip), (&mover.ns, IP), port, RATE));
+        Self { leaves, mover, flows }
+    }
+
+    fn step(&self, number: usize) -> Span {
+        let (from, to) = (&self.leaves[(number + 1) % 2], &self.leaves[number % 2]);
+        let began = now();
+        self.mover.leave(from, OldPort::StaysUp);
+        self.mover.arrive(to);
+        self.mover.speak(to);
+        pause(STEP);
+        (began, now())
+    }
+
+    /// The packets lost in each move, of both flows.
+    fn lost(self, moves: &[Span]) -> Vec<usize> {
+        let flows = self.flows.map(Flow::stop);
+        let arrived = flows.iter().map(|f| f.received.len()).min();
+        assert!(arrived > Some(moves.len() * 300), "the flows did reach the mover: {arrived:?}");
+        let of = |(from, to): &Span| flows.iter().map(|f| f.lost_between(*from, *to)).sum();
+        moves.iter().map(of).collect()
+    }
+}
+
+fn median(values: &[usize]) -> usize {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable();
+    sorted[sorted.len() / 2]
+}
+
+/// A leaf of FRR, whose kernel learns its hosts' addresses when they speak.
+fn frr(fabric: &Fabric, leaf: &Leaf, other: &Leaf) -> Frr {
+    leaf.ns.ip(&format!("addr add 172.16.{VNI}.{}/24 dev br{VNI}", leaf.number));
+    leaf.ns.sysctl(&format!("net.ipv4.conf.br{VNI}.arp_accept"), "1");
+    let systems = [leaf, other].map(|l| 65000 + u32::from(l.number));
+    evpn_tests::pair::frr(fabric, leaf, systems[0], other.number, systems[1])
+}
+
+/// Between evpnd and FRR 8.4, and beside it, move by move, between two of FRR's.
+#[test]
+fn twenty_moves_between_evpnd_and_frr_beside_two_of_frr() {
+    let mut pair = Pair::new("move-frr");
+    let [ours, theirs] = pair.leaves.clone();
+    let control = [3, 4].map(|n| pair.fabric.leaf(n));
+    let [c, d] = control.each_ref().map(|leaf| {
+        leaf.vni(VNI);
+        pair.fabric.host(&format!("host{}", leaf.number), leaf, VNI, 10 + leaf.number)
+    });
+    let mover = Mover::new(&mut pair.fabric, "mover", &pair.leaves);
+    let other_mover = Mover::new(&mut pair.fabric, "mover2", &control);
+    let evpnd = Evpnd::start(&pair.fabric, &ours, &config(1, AUDIT));
+    let opposite = frr(&pair.fabric, &theirs, &ours);
+    let _frrs = [(0, 1), (1, 0)].map(|(a, b)| frr(&pair.fabric, &control[a], &control[b]));
+    pair.reach_each_other();
+    reach_each_other(&c, &d);
+    let ground = Ground::new(mover, pair.leaves.clone(), &pair.hosts);
+    let other_ground = Ground::new(other_mover, control, &[c, d]);
+
+    let (mut moves, mut other_moves, mut dirty) = (Vec::new(), Vec::new(), 0);
+    for number in 0..2 * MOVES {
+        moves.push(ground.step(number));
+        let seen = wait_until(CONVERGENCE - STEP, || match number % 2 {
+            0 => is_here(&ours),
+            _ => is_there(&ours, &theirs),
+        });
+        seen.unwrap_or_else(|seen| panic!("move {number}, at evpnd: {seen}"));
+        other_moves.push(other_ground.step(number));
+        let [one, two] = &other_ground.leaves;
+        let clean = if number % 2 == 0 { one_location(one, two) } else { one_location(two, one) };
+        dirty += usize::from(clean.is_err());
+    }
+    // FRR counts them as a duplicate address, and nobody blocks it.
+    let duplicates = opposite.vtysh(&format!("show evpn mac vni {VNI} duplicate"));
+    assert!(duplicates.contains(MAC), "FRR counts twenty moves: {duplicates}");
+    for host in &pair.hosts {
+        eventually(CONVERGENCE, "the mover is reached", || host.ns.ping(IP, 56));
+    }
+    // Control: a leaf that is not told holds it where it was.
+    evpnd.daemon.signal(Signal::SIGSTOP);
+    ground.step(0);
+    assert!(is_here(&ours).is_err(), "control: nobody told the kernel, yet it knows");
+    evpnd.daemon.signal(Signal::SIGCONT);
+    let lost = ground.lost(&moves);
+    let other_lost = other_ground.lost(&other_moves);
+    println!("evpnd and FRR: lost {lost:?}, median {}", median(&lost));
+    println!(
+        "FRR and FRR: lost {other_lost:?}, median {}; stale after {dirty}",
+        median(&other_lost)
+    );
+    assert!(median(&lost) <= median(&other_lost), "more than between two of FRR");
 }

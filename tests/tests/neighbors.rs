@@ -1,11 +1,12 @@
-//! Sessions with FRR 8.4 that ask for more than an address: a key, a distance, a limit of routes,
-//! and a reflector between two of its leaves.
+//! Sessions with FRR that ask for more than an address: a key, a distance, a limit of routes, and a
+//! reflector between two leaves. Keys and reflectors with FRR 8.4 and FRR 10, the rest with 8.4.
 //!
 //! **Evidence is FRR's own show**, the kernel's tables and packets between hosts.
 #![cfg(feature = "kernel-tests")]
 
-use evpn_tests::pair::{Pair, UP, VNI, VXLAN, config, frr, reach_each_other};
-use evpn_tests::{Evpnd, Fabric, Fdb, Frr, eventually, holds_for};
+use evpn_tests::FrrVersion::{Eight, Ten};
+use evpn_tests::pair::{Pair, UP, VNI, VXLAN, config, frr, frr_leaf, reach_each_other};
+use evpn_tests::{Evpnd, Fabric, Fdb, Frr, FrrBgp, FrrVersion, Leaf, eventually, holds_for};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -13,22 +14,15 @@ use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(20);
 /// Long enough for several attempts to connect.
-const LONG: Duration = Duration::from_secs(6);
-
-/// FRR's state of its session with a neighbour.
-fn state(frr: &Frr, neighbor: &str) -> Result<String, String> {
-    let value = frr.json(&format!("show bgp neighbors {neighbor} json"))?;
-    let state = &value[neighbor]["bgpState"];
-    state.as_str().map(str::to_owned).ok_or_else(|| value.to_string())
-}
+const LONG: Duration = Duration::from_secs(4);
 
 fn is(frr: &Frr, neighbor: &str, wanted: &str) -> Result<(), String> {
-    let state = state(frr, neighbor)?;
+    let state = frr.state(neighbor)?;
     if state == wanted { Ok(()) } else { Err(state) }
 }
 
 fn is_not_up(frr: &Frr, neighbor: &str) -> Result<(), String> {
-    match state(frr, neighbor)?.as_str() {
+    match frr.state(neighbor)?.as_str() {
         "Established" => Err("it is Established".to_owned()),
         _ => Ok(()),
     }
@@ -53,11 +47,10 @@ fn reload(evpnd: &Evpnd, fabric: &Fabric, config: &str) -> (i32, String) {
     (answer.status, answer.stdout + &answer.stderr)
 }
 
-#[test]
-fn a_session_with_a_key_comes_up_with_the_same_key_only() {
-    let pair = Pair::new("md5");
+fn key(test: &str, version: FrrVersion) {
+    let pair = Pair::new(test);
     let [first, second] = &pair.leaves;
-    let frr = frr(&pair.fabric, second, 65002, 1, 65001);
+    let frr = version.start(&pair.fabric, second, "", &frr_leaf(second, 65002, (1, 65001)));
     frr.vtysh("conf t\nrouter bgp 65002\nneighbor 10.0.0.1 password geheim");
     let right = secret(&pair.fabric, "right", "geheim\n", 0o600);
     let wrong = secret(&pair.fabric, "wrong", "falsch\n", 0o640);
@@ -88,6 +81,16 @@ fn a_session_with_a_key_comes_up_with_the_same_key_only() {
     eventually(SOON, "it comes up when the neighbour dials", || {
         is(&frr, "10.0.0.1", "Established")
     });
+}
+
+#[test]
+fn a_session_with_a_key_comes_up_with_the_same_key_only() {
+    key("md5", Eight);
+}
+
+#[test]
+fn a_session_with_a_key_and_frr_10() {
+    key("md5-frr10", Ten);
 }
 
 #[test]
@@ -145,24 +148,6 @@ fn a_neighbour_with_too_many_routes_is_stopped_and_told_why() {
     pair.reach_each_other();
 }
 
-/// FRR on a leaf whose one neighbour is a reflector in its own AS.
-fn client(fabric: &Fabric, leaf: &evpn_tests::Leaf) -> Frr {
-    let number = leaf.number;
-    let bgpd = format!(
-        "router bgp 65000
- bgp router-id 10.0.0.{number}
- no bgp default ipv4-unicast
- neighbor 10.0.0.3 remote-as 65000
- neighbor 10.0.0.3 timers 3 9
- neighbor 10.0.0.3 timers connect 1
- address-family l2vpn evpn
-  neighbor 10.0.0.3 activate
-  advertise-all-vni
-"
-    );
-    Frr::start(fabric, leaf, "", &bgpd)
-}
-
 fn reflector(clients: &str) -> String {
     format!(
         "[router]\nas = 65000\nid = \"10.0.0.3\"\n[timers]\nconnect-retry = \"1s\"\n\
@@ -179,7 +164,10 @@ fn two_leaves_of_frr_reach_each_other_through_our_reflector() {
     a.vni(VNI);
     b.vni(VNI);
     let hosts = [fabric.host("a", &a, VNI, 11), fabric.host("b", &b, VNI, 12)];
-    let [one, other] = [&a, &b].map(|leaf| client(&fabric, leaf));
+    let client = |leaf: &Leaf, version: FrrVersion| {
+        version.start(&fabric, leaf, "", &frr_leaf(leaf, 65000, (3, 65000)))
+    };
+    let [one, other] = [client(&a, Eight), client(&b, Ten)];
     // Control: as an ordinary internal neighbour it passes nothing on.
     let evpnd = Evpnd::start(&fabric, &spine, &reflector(""));
     for frr in [&one, &other] {
@@ -189,15 +177,18 @@ fn two_leaves_of_frr_reach_each_other_through_our_reflector() {
     let (status, text) = reload(&evpnd, &fabric, &reflector("route-reflector-client = true\n"));
     assert_eq!(status, 0, "{text}");
     reach_each_other(&hosts[0], &hosts[1]);
-    let routes = other.vtysh(&format!("show bgp l2vpn evpn route vni {VNI} mac {}", hosts[0].mac));
-    assert!(routes.contains("Originator: 10.0.0.1, Cluster list: 10.0.0.3"), "{routes}");
-    assert!(routes.contains("10.0.0.1 from 10.0.0.3"), "the next hop is the leaf: {routes}");
+    for (frr, host, leaf) in [(&other, &hosts[0], "10.0.0.1"), (&one, &hosts[1], "10.0.0.2")] {
+        let routes = frr.paths(&host.mac);
+        let from = format!("Originator: {leaf}, Cluster list: 10.0.0.3");
+        assert!(routes.contains(&from), "{}: {routes}", frr.version());
+        let next_hop = format!("{leaf} from 10.0.0.3");
+        assert!(routes.contains(&next_hop), "the next hop is the leaf: {routes}");
+    }
 }
 
 /// evpnd's leaves as clients of a reflector that is FRR.
-#[test]
-fn our_leaves_reach_each_other_through_a_reflector_that_is_frr() {
-    let mut fabric = Fabric::new("frr-reflector");
+fn frr_reflects(test: &str, version: FrrVersion) {
+    let mut fabric = Fabric::new(test);
     let [a, b, spine] = [1, 2, 3].map(|n| fabric.leaf(n));
     a.vni(VNI);
     b.vni(VNI);
@@ -210,24 +201,22 @@ fn our_leaves_reach_each_other_through_a_reflector_that_is_frr() {
     };
     let _evpnds = [&a, &b].map(|leaf| Evpnd::start(&fabric, leaf, &ours(leaf.number)));
     assert!(hosts[0].ns.ping(&hosts[1].ip, 56).is_err(), "control: nobody reflects yet");
-    let neighbor = |n: u8| {
-        format!(
-            " neighbor 10.0.0.{n} remote-as 65000
- neighbor 10.0.0.{n} timers 3 9
- neighbor 10.0.0.{n} timers connect 1\n"
-        )
+    let bgp = FrrBgp {
+        own_as: 65000,
+        neighbours: &[(1, 65000), (2, 65000)],
+        evpn: &["route-reflector-client"],
+        ..FrrBgp::default()
     };
-    let client = |n: u8| {
-        format!("  neighbor 10.0.0.{n} activate\n  neighbor 10.0.0.{n} route-reflector-client\n")
-    };
-    let bgpd = format!(
-        "router bgp 65000\n bgp router-id 10.0.0.3\n no bgp default ipv4-unicast\n{}{} \
-         address-family l2vpn evpn\n{}{}",
-        neighbor(1),
-        neighbor(2),
-        client(1),
-        client(2)
-    );
-    let _frr = Frr::start(&fabric, &spine, "", &bgpd);
+    let _frr = version.start(&fabric, &spine, "", &bgp.text(3));
     reach_each_other(&hosts[0], &hosts[1]);
+}
+
+#[test]
+fn our_leaves_reach_each_other_through_a_reflector_that_is_frr() {
+    frr_reflects("frr-reflector", Eight);
+}
+
+#[test]
+fn our_leaves_reach_each_other_through_a_reflector_that_is_frr_10() {
+    frr_reflects("frr10-reflector", Ten);
 }

@@ -26,6 +26,7 @@
     )
 )]
 
+pub mod attributes;
 pub mod bgp;
 pub mod client;
 pub mod config;

@@ -56,6 +56,14 @@ pub struct Neighbor {
     pub errors: MessageErrors,
     /// Its routes are reflected to every internal neighbour.
     pub route_reflector_client: bool,
+    /// The accumulated IGP metric is taken from it and told to it (RFC 7311).
+    pub aigp: bool,
+    /// What we are to it (RFC 9234): `provider`, `customer`, `peer`, `rs-server` or `rs-client`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local_role: Option<String>,
+    /// What it says it is to us.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote_role: Option<String>,
     /// How often the session came up.
     pub connections_established: u64,
     /// How often it went down again.
@@ -190,12 +198,28 @@ pub struct FamilyCounters {
 }
 
 /// The body of `POST bgp/neighbors/{address}/clear`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClearRequest {
     /// Ask for the routes again and send ours again, and leave the session up (RFC 2918).
     #[serde(default)]
     pub soft: bool,
+    /// With `soft`: only one of the two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direction: Option<SoftDirection>,
+    /// What to tell its operator when the session is reset (RFC 9003); cut to 255 octets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// Which routes are exchanged again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SoftDirection {
+    /// The neighbour's, which it is asked for.
+    In,
+    /// Ours, which it is told.
+    Out,
 }
 
 /// What an operation that has nothing else to say answers.

@@ -94,6 +94,18 @@ pub enum Cause {
         /// What it said.
         seconds: u16,
     },
+    /// What it says it is to us does not go with what we are (RFC 9234).
+    RoleMismatch {
+        /// What we are.
+        ours: String,
+        /// What it says, in words; empty where it says nothing.
+        theirs: String,
+    },
+    /// It refused our role (NOTIFICATION 2/11).
+    OurRoleRefused {
+        /// What we said; empty for nothing.
+        ours: String,
+    },
     /// BFD says that the path is down.
     BfdDown,
     /// The link that it is on went down.
@@ -147,6 +159,8 @@ impl Cause {
             Self::HoldExpiredThere => "holdExpiredThere",
             Self::BadRouterId { .. } => "badRouterId",
             Self::BadHoldTime { .. } => "badHoldTime",
+            Self::RoleMismatch { .. } => "roleMismatch",
+            Self::OurRoleRefused { .. } => "ourRoleRefused",
             Self::BfdDown => "bfdDown",
             Self::LinkDown => "linkDown",
             Self::MaxPrefix { .. } => "maxPrefix",
@@ -189,6 +203,16 @@ impl Cause {
             Self::BadHoldTime { seconds } => {
                 format!("it asks for a hold time of {seconds} s; less than 3 is not valid")
             }
+            Self::RoleMismatch { ours, theirs } if theirs.is_empty() => {
+                format!("it says no role, and we are to be its {ours}")
+            }
+            Self::RoleMismatch { ours, theirs } => {
+                format!("it says that it is our {theirs}, and we are to be its {ours}")
+            }
+            Self::OurRoleRefused { ours } if ours.is_empty() => {
+                "it wants us to say a role, and we say none".into()
+            }
+            Self::OurRoleRefused { ours } => format!("it refuses us as its {ours}"),
             Self::BfdDown => "BFD says that the path to it is down".into(),
             Self::LinkDown => "the link to it went down".into(),
             Self::MaxPrefix { limit } => format!("it sent more than {limit} routes"),
@@ -242,6 +266,9 @@ impl Cause {
             ),
             Self::BadRouterId { .. } => "give every router an id of its own".into(),
             Self::BadHoldTime { .. } => format!("set a hold time of 3 s or more at {peer}"),
+            Self::RoleMismatch { .. } | Self::OurRoleRefused { .. } => {
+                format!("correct `role` of neighbor {peer}, or its role for us there")
+            }
             Self::BfdDown | Self::LinkDown => {
                 format!("`ip route get {peer}`, then look at that link")
             }
@@ -286,6 +313,10 @@ mod tests {
             Cause::HoldExpiredThere,
             Cause::BadRouterId { received: "10.0.0.1".into() },
             Cause::BadHoldTime { seconds: 2 },
+            Cause::RoleMismatch { ours: "customer".into(), theirs: "peer".into() },
+            Cause::RoleMismatch { ours: "customer".into(), theirs: String::new() },
+            Cause::OurRoleRefused { ours: "peer".into() },
+            Cause::OurRoleRefused { ours: String::new() },
             Cause::BfdDown,
             Cause::LinkDown,
             Cause::MaxPrefix { limit: 1_000 },

@@ -4,6 +4,7 @@
 //! **A path is valid or it says why not**, and exactly one valid path of a route is the best.
 
 use crate::AddressFamily;
+use crate::attributes::MoreAttributes;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -175,6 +176,9 @@ pub struct RoutePath {
     /// Link bandwidth in octets per second, where the path carries it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub link_bandwidth: Option<u64>,
+    /// What few paths carry.
+    #[serde(flatten)]
+    pub more: MoreAttributes,
     /// Since it last changed, in milliseconds.
     pub age_msec: u64,
 }

@@ -44,7 +44,7 @@ pub use schema::evpn::{AutoRouteTarget, Evpn};
 pub use schema::log::{Log, LogLevel};
 pub use schema::multipath::Multipath;
 pub use schema::neighbor::Neighbor;
-pub use schema::router::Router;
+pub use schema::router::{AsNotation, Router};
 pub use schema::unicast::Unicast;
 pub use schema::vni::VniConfig;
 pub use schema::vrf::{DEFAULT_VRF, Prefix, Redistribute, Vrf};

@@ -124,6 +124,11 @@ pub(crate) fn asn(node: &Node) -> Parsed<Asn> {
     let asn = match &node.value {
         Value::Integer(number) => u32::try_from(*number).ok().map(Asn),
         Value::Text(text) => text.parse().ok(),
+        // TOML takes 1.10 for the fraction 1.1.
+        Value::Other(_) => {
+            let message = format!("is {}; it must be an AS number", node.kind());
+            return refuse(node, message, "one with a dot is written in quotes: \"65000.1\"");
+        }
         _ => return wrong_kind(node, "an AS number", "65001 or \"65000.1\""),
     };
     match asn {
@@ -258,8 +263,10 @@ pub(crate) fn file_mode(node: &Node) -> Parsed<u32> {
 pub(crate) fn rd(node: &Node) -> Parsed<RdChoice> {
     match &node.value {
         Value::Text(text) if text == "auto" => Ok(RdChoice::Auto),
-        _ => from_text(node, "\"auto\" or a route distinguisher", "\"10.0.0.1:100\"")
-            .map(RdChoice::Fixed),
+        _ => {
+            from_text(node, "\"auto\" or a route distinguisher", "\"10.0.0.1:100\" or \"1.10:100\"")
+                .map(RdChoice::Fixed)
+        }
     }
 }
 
@@ -267,7 +274,8 @@ pub(crate) fn rd(node: &Node) -> Parsed<RdChoice> {
 pub(crate) fn route_target(node: &Node) -> Parsed<RtChoice> {
     match &node.value {
         Value::Text(text) if text == "auto" => Ok(RtChoice::Auto),
-        _ => from_text(node, "\"auto\" or a route target", "\"65000:100\"").map(RtChoice::Fixed),
+        _ => from_text(node, "\"auto\" or a route target", "\"65000:100\" or \"1.10:100\"")
+            .map(RtChoice::Fixed),
     }
 }
 

@@ -23,7 +23,7 @@ fn assert_refused(mistake: &str, lines: &[&str]) {
 
 #[test]
 fn an_unknown_key_comes_with_the_key_that_was_meant() {
-    let known = "as, id, cluster-id, vtep, listen, port, graceful-restart, restart-time, stale-time, sweep-delay";
+    let known = "as, as-notation, id, cluster-id, vtep, listen, port, graceful-restart, restart-time, stale-time, sweep-delay";
     for (mistake, lines) in [
         (
             "restart-tyme = \"1m\"",
@@ -236,8 +236,8 @@ fn a_vrf_is_the_default_one_with_a_vni_of_its_own_and_a_drain_time_the_kernel_ca
         "[[vni]]\nvni = 16777216\nrd = \"100\"\nimport = [\"auto\", \"65000\", \"auto\"]",
         &[
             "4:7: vni is 16777216; it must be 1 to 16777215",
-            r#"5:6: rd is "100"; it must be "auto" or a route distinguisher; for example "10.0.0.1:100""#,
-            r#"6:19: import is "65000"; it must be "auto" or a route target; for example "65000:100""#,
+            r#"5:6: rd is "100"; it must be "auto" or a route distinguisher; for example "10.0.0.1:100" or "1.10:100""#,
+            r#"6:19: import is "65000"; it must be "auto" or a route target; for example "65000:100" or "1.10:100""#,
             r#"6:28: import names "auto" twice; remove one"#,
         ],
     );
@@ -395,4 +395,61 @@ fn any_text_loads_or_is_refused_with_reasons_that_lie_within_it() {
         }
     }
     assert!(refusals > 1_000, "{refusals}");
+}
+
+#[test]
+fn a_role_is_for_a_neighbor_of_another_as_and_strictness_for_one_with_a_role() {
+    let neighbor = |keys: &str| format!("[[neighbor]]\naddress = \"10.0.0.2\"\n{keys}");
+    for (keys, line) in [
+        (
+            "as = 65001\nrole = \"peer\"",
+            "6:8: an internal neighbor has no role; remove it: roles are between ASes (RFC 9234)",
+        ),
+        (
+            "as = 65002\nrole-strict = true",
+            "6:15: role-strict is of no use without role; write role too, or remove role-strict",
+        ),
+        (
+            "as = 65002\nrole = \"costumer\"",
+            "6:8: role is \"costumer\"; it must be \"provider\" or \"customer\" or \"peer\" \
+             or \"rs-server\" or \"rs-client\"; did you mean \"customer\"?",
+        ),
+    ] {
+        assert_refused(&neighbor(keys), &[line]);
+    }
+    let long = neighbor(&format!("as = 65002\nshutdown-message = \"{}\"", "ä".repeat(128)));
+    let line = "6:20: shutdown-message takes 256 octets of UTF-8; it may take 255; \
+                shorten it: RFC 9003 section 2 gives its length one octet";
+    assert_refused(&long, &[line]);
+}
+
+#[test]
+fn a_role_of_a_group_is_its_members() {
+    let text = "[[group]]\nname = \"isp\"\nas = \"external\"\nrole = \"customer\"\nrole-strict = true\n\
+                [[neighbor]]\naddress = \"10.0.0.2\"\ngroup = \"isp\"\n\
+                [[neighbor]]\naddress = \"10.0.0.3\"\ngroup = \"isp\"\nrole = \"peer\"\n";
+    let loaded = load(&[Source::new("evpnd.toml", format!("{LEAF}{text}"))]).unwrap();
+    let roles = loaded.config.neighbors.iter().map(|n| (n.role.unwrap().word(), n.role_strict));
+    assert_eq!(roles.collect::<Vec<_>>(), [("customer", true), ("peer", true)]);
+}
+
+#[test]
+fn an_as_number_with_a_dot_is_written_in_quotes() {
+    let errors = refused("[router]\nas = 1.10\n");
+    let line = "evpnd.toml:2:6: as is a float, a date or a number beyond 64 bits; it must be an AS \
+                number; one with a dot is written in quotes: \"65000.1\"";
+    assert_eq!(errors.lines(), line);
+}
+
+#[test]
+fn an_as_number_is_read_in_both_notations_wherever_one_stands() {
+    let text = |own: &str, peer: &str| {
+        format!(
+            "[router]\nas = \"{own}\"\n[[neighbor]]\naddress = \"10.0.0.2\"\nas = \"{peer}\"\n\
+             [[vni]]\nvni = 100\nrd = \"{own}:100\"\nimport = [\"{peer}:100\"]\nexport = [\"{own}:100\"]\n\
+             [[vrf]]\nl3vni = 5000\nrd = \"{own}:5000\"\nimport = [\"{peer}:5000\"]\n"
+        )
+    };
+    let load = |text: String| load(&[Source::new("evpnd.toml", text)]).unwrap().config;
+    assert_eq!(load(text("1.10", "65000.1")), load(text("65546", "4259840001")));
 }

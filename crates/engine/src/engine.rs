@@ -504,13 +504,13 @@ impl Engine {
         format!("{up}/{all} neighbors up, energy level {}", level.unwrap_or("not watched"))
     }
 
-    pub(crate) fn sender(&self, now: Time) -> Sender {
+    pub(crate) fn sender(&self, now: Now) -> Sender {
         Sender {
-            now,
+            now: now.time,
             asn: self.settings.asn,
             cluster_id: self.settings.cluster_id,
             router_id: self.settings.router_id,
-            may_end_of_rib: !self.restart.in_progress(),
+            may_end_of_rib: self.restart.may_end_of_rib(),
         }
     }
 
@@ -522,7 +522,7 @@ impl Engine {
             }
             self.outputs.extend(self.commands.drain(..).map(Output::Command));
         }
-        let sender = self.sender(now.time);
+        let sender = self.sender(now);
         let mut outputs = Vec::new();
         for peer in &mut self.peers {
             peer.flush(&mut self.ribs, &sender, &mut outputs);
@@ -543,7 +543,9 @@ impl Engine {
     pub fn next_deadline(&self, now: Time) -> Option<Time> {
         let sessions = self.peers.iter().filter_map(|p| p.session.next_deadline());
         let stale = self.peers.iter().filter_map(|p| p.stale_until);
-        let wants = self.peers.iter().filter_map(|p| p.up.as_ref()?.awaits_wants());
+        let ups = || self.peers.iter().filter_map(|p| p.up.as_ref());
+        let stale = stale.chain(ups().filter_map(|up| up.refreshes.next_deadline()));
+        let wants = ups().filter_map(|up| up.awaits_wants());
         let groups = self.vrfs.values().filter_map(|v| v.fib.next_deadline());
         let drain_times = self.vrfs.values().flat_map(|v| v.wanted(&self.connected).into_values());
         let energy = self.energy.as_ref().and_then(|e| e.next_deadline(now, drain_times));
@@ -568,6 +570,7 @@ impl Engine {
             if stale {
                 self.drop_all_paths(index, Which::Stale);
             }
+            self.expire_refreshes(now, index);
         }
         for vrf in self.vrfs.values_mut() {
             vrf.fib.settle(time, &mut self.changes);
@@ -578,6 +581,10 @@ impl Engine {
         };
         self.outputs.extend(outputs);
         self.originate_prefixes(now);
+    }
+
+    pub(crate) fn awaited_is_up(&mut self, peer: PeerIdx, has_restarted: bool) {
+        self.restart.is_up(peer, has_restarted);
     }
 
     pub(crate) fn told(&mut self, peer: PeerIdx) {
@@ -592,11 +599,19 @@ impl Engine {
         match kind {
             ClearKind::Hard(reason) => self.reset(now, peer, reason),
             ClearKind::Soft => {
-                let Some(place) = self.peers.get(usize::from(peer.0)) else { return };
-                let refresh = place.request_refresh();
-                self.outputs.extend(refresh);
                 for family in Ribs::FAMILIES {
-                    self.resend(peer, family);
+                    self.request_refresh(now, peer, family);
+                    self.send_again(now, peer, family);
+                }
+            }
+            ClearKind::SoftIn => {
+                for family in Ribs::FAMILIES {
+                    self.request_refresh(now, peer, family);
+                }
+            }
+            ClearKind::SoftOut => {
+                for family in Ribs::FAMILIES {
+                    self.send_again(now, peer, family);
                 }
             }
         }

@@ -118,6 +118,10 @@ pub enum Input {
 pub enum ClearKind {
     /// The routes are sent and asked for again; the session stands.
     Soft,
+    /// Only the neighbour's routes are asked for.
+    SoftIn,
+    /// Only ours are sent.
+    SoftOut,
     /// The session ends and starts again.
     Hard(StopReason),
 }

@@ -36,6 +36,7 @@ mod io;
 mod own_address;
 mod peer;
 mod rebuild;
+mod refresh;
 mod restart;
 mod rib;
 mod sessions;

@@ -2,11 +2,14 @@
 
 use crate::constraints::Wants;
 use crate::io::{Event, Output};
+use crate::refresh::Refreshes;
 use crate::rib::{Audience, Encoded, GroupKey, Own, Rib, Ribs, SelfHop};
 use crate::settings::NeighborSettings;
 use bytes::{Bytes, BytesMut};
+use evpn_proto::bgp::aigp;
 use evpn_proto::bgp::attributes::{Community, ExtCommunity, PathAttributes};
-use evpn_proto::bgp::message::{Family, Message, RouteRefresh};
+use evpn_proto::bgp::message::{Family, Message};
+use evpn_proto::bgp::otc::{self, Egress};
 use evpn_proto::bgp::session::{self, ConnectionId, Negotiated, PeerKind, Session};
 use evpn_proto::bgp::wire::error::EncodeError;
 use evpn_proto::bgp::wire::{
@@ -32,8 +35,6 @@ const BATCH_MAX: usize = 4096;
 const CACHE_MAX: usize = 8;
 /// How long what a neighbour wants is waited for (RFC 4684 section 6).
 const WANTS_WAIT: Duration = Duration::from_secs(60);
-/// A ROUTE-REFRESH that asks for the routes (RFC 2918).
-const REFRESH_REQUEST: u8 = 0;
 
 /// What is wrong with a neighbour's messages, counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -78,6 +79,7 @@ pub(crate) struct Up {
     pub(crate) updates_unreported: u64,
     /// Until then what the neighbour wants is waited for, before it is told that it has everything.
     pub(crate) wants_until: Time,
+    pub(crate) refreshes: Refreshes,
 }
 
 /// What is exchanged of one family.
@@ -163,6 +165,8 @@ impl Peer {
                 audience,
                 four_octet_as: negotiated.four_octet_as,
                 length_max: negotiated.send_length_max.into(),
+                aigp: self.settings.aigp,
+                otc: otc::Rules::of(family, negotiated.role),
                 self_hop: self_hop(family),
                 alone: is_alone(family).then_some(self.index),
             },
@@ -178,6 +182,7 @@ impl Peer {
             in_flight: 0,
             updates_unreported: 0,
             wants_until: now + WANTS_WAIT,
+            refreshes: Refreshes::default(),
         });
         self.up.as_ref()
     }
@@ -227,19 +232,9 @@ impl Peer {
             up.updates_unreported += 1;
             outputs.push(Output::Send { peer, connection: up.connection, octets });
         }
-    }
-
-    /// Asks the neighbour to send its routes again, of every family.
-    pub(crate) fn request_refresh(&self) -> Vec<Output> {
-        let Some(up) = self.up.as_ref().filter(|up| up.negotiated.route_refresh) else {
-            return Vec::new();
-        };
-        let request = |family: &Family| {
-            let refresh = RouteRefresh { family: *family, subtype: REFRESH_REQUEST };
-            let octets = wire::encode_route_refresh(&refresh);
-            Output::Send { peer: self.index, connection: up.connection, octets }
-        };
-        up.families.keys().map(request).collect()
+        if self.carry_refresh(rib, sender.now, family, outputs) {
+            self.flush_family(rib, sender, outputs);
+        }
     }
 }
 
@@ -268,7 +263,10 @@ pub(crate) fn export_to(rib: &Rib, wants: &Wants, id: DestId, key: GroupKey) -> 
     }
     let well_known = |c| attributes.has_community(c);
     let external = key.audience == Audience::External;
-    if well_known(Community::NO_ADVERTISE) || (external && no_export(attributes)) {
+    if well_known(Community::NO_ADVERTISE)
+        || (external && no_export(attributes))
+        || key.otc.withholds(attributes)
+    {
         return Export::Withdraw;
     }
     let reflects =
@@ -318,6 +316,9 @@ pub(crate) fn outgoing(
     if let Some(hop) = key.self_hop.filter(|_| becomes_ours(family, attributes, key)) {
         (out.next_hop, out.link_local) = (hop.address, hop.link_local);
     }
+    if !key.aigp {
+        aigp::remove(&mut out);
+    }
     if key.audience != Audience::External {
         // RFC 4271 section 5.1.5: always present toward internal neighbours.
         out.local_pref = Some(attributes.local_pref.unwrap_or(LOCAL_PREF_DEFAULT));
@@ -332,6 +333,9 @@ pub(crate) fn outgoing(
             out.cluster_list.insert(0, sender.cluster_id);
         }
         return out;
+    }
+    if let Egress::Mark(asn) = key.otc.egress(sender.asn, attributes) {
+        otc::mark(&mut out, asn);
     }
     let originated = attributes.as_path.segments.is_empty();
     out.as_path = attributes.as_path.prepended(sender.asn);

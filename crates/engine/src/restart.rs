@@ -18,8 +18,17 @@ const SILENT_NEIGHBOUR_TAKES: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Restart {
     mode: Mode,
-    /// Neighbours that have not told their routes yet, and until when each is waited for.
-    waiting: BTreeMap<PeerIdx, Time>,
+    /// Neighbours that have not told their routes yet.
+    waiting: BTreeMap<PeerIdx, Awaited>,
+}
+
+/// A neighbour that has not told its routes yet.
+#[derive(Clone, Copy, Debug)]
+struct Awaited {
+    /// Until when it is waited for.
+    until: Time,
+    /// Whether it says that it has restarted too.
+    has_restarted: bool,
 }
 
 /// Why the wait ended.
@@ -57,12 +66,31 @@ impl Restart {
         peers: impl IntoIterator<Item = PeerIdx>,
     ) {
         self.mode = Mode::Grow;
-        self.waiting = peers.into_iter().map(|peer| (peer, now + delay)).collect();
+        let awaited = Awaited { until: now + delay, has_restarted: false };
+        self.waiting = peers.into_iter().map(|peer| (peer, awaited)).collect();
     }
 
     /// Whether we are still collecting what neighbours have to tell.
     pub(crate) const fn in_progress(&self) -> bool {
         matches!(self.mode, Mode::Adopt | Mode::Grow)
+    }
+
+    /// Whether we may say that we have told everything. RFC 4724 section 4.1: two that restart do
+    /// not wait for each other. What is stale waits for both all the same: the other may have begun
+    /// long ago (FRR says for two minutes that it has restarted) and has still to tell its routes.
+    pub(crate) fn may_end_of_rib(&self) -> bool {
+        match self.mode {
+            Mode::Adopt => false,
+            Mode::Grow => self.waiting.values().all(|awaited| awaited.has_restarted),
+            _ => true,
+        }
+    }
+
+    /// A neighbour has come up, and says whether it has restarted.
+    pub(crate) fn is_up(&mut self, peer: PeerIdx, has_restarted: bool) {
+        if let Some(awaited) = self.waiting.get_mut(&peer) {
+            awaited.has_restarted = has_restarted;
+        }
     }
 
     /// A neighbour has told everything, or will not: it is no longer waited for.
@@ -72,14 +100,18 @@ impl Restart {
 
     /// A neighbour that will not say when it has told everything has come up.
     pub(crate) fn will_not_tell(&mut self, now: Time, peer: PeerIdx) {
-        if let Some(until) = self.waiting.get_mut(&peer) {
-            *until = (*until).min(now + SILENT_NEIGHBOUR_TAKES);
+        if let Some(awaited) = self.waiting.get_mut(&peer) {
+            awaited.until = awaited.until.min(now + SILENT_NEIGHBOUR_TAKES);
         }
+    }
+
+    fn deadlines(&self) -> impl Iterator<Item = Time> {
+        self.waiting.values().map(|awaited| awaited.until)
     }
 
     /// When to look again.
     pub(crate) fn next_deadline(&self) -> Option<Time> {
-        self.waiting.values().copied().max().filter(|_| self.mode == Mode::Grow)
+        self.deadlines().max().filter(|_| self.mode == Mode::Grow)
     }
 
     /// Moves on if the wait is over.
@@ -89,7 +121,7 @@ impl Restart {
         }
         let complete = if self.waiting.is_empty() {
             Complete::EndOfRib
-        } else if self.waiting.values().all(|until| *until <= now) {
+        } else if self.deadlines().all(|until| until <= now) {
             Complete::Deferral
         } else {
             return None;
@@ -112,6 +144,26 @@ mod tests {
         let due = Time::ZERO + SILENT_NEIGHBOUR_TAKES;
         assert_eq!(restart.next_deadline(), Some(due));
         assert_eq!(restart.advance(due), Some(Complete::Deferral));
+    }
+
+    #[test]
+    fn who_has_restarted_too_is_not_waited_for_with_our_end_of_rib_but_with_the_sweep() {
+        let peers = [PeerIdx(0), PeerIdx(1)];
+        let mut restart = Restart::new();
+        restart.is_up(PeerIdx(0), true);
+        assert!(!restart.may_end_of_rib(), "nothing is known before the kernel has been read");
+        restart.adopted(Time::ZERO, Duration::from_secs(1), peers);
+        restart.is_up(PeerIdx(0), true);
+        assert!(!restart.may_end_of_rib(), "the other has not told its routes");
+        restart.told(PeerIdx(1));
+        assert!(restart.may_end_of_rib());
+        assert_eq!(restart.advance(Time::ZERO), None, "nothing is swept yet");
+        // It came up again and had not restarted this time.
+        restart.is_up(PeerIdx(0), false);
+        assert!(!restart.may_end_of_rib());
+        restart.told(PeerIdx(0));
+        assert_eq!(restart.advance(Time::ZERO), Some(Complete::EndOfRib));
+        assert!(restart.may_end_of_rib());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 use evpn_proto::bgp::attributes::PathAttributes;
+use evpn_proto::bgp::otc;
 use evpn_proto::bgp::wire::AsWidth;
 use evpn_proto::bgp::wire::error::EncodeError;
 use evpn_proto::types::{Family, Route, RouteKey};
@@ -24,6 +25,10 @@ pub(crate) struct GroupKey {
     pub(crate) audience: Audience,
     pub(crate) four_octet_as: bool,
     pub(crate) length_max: usize,
+    /// The accumulated IGP metric is told to its neighbours.
+    pub(crate) aigp: bool,
+    /// What our role keeps from its neighbours (RFC 9234 section 5).
+    pub(crate) otc: otc::Rules,
     /// The next hop of what is ours, or becomes ours on its way to another AS; of families whose
     /// next hop is the speaker (RFC 4271 section 5.1.3).
     pub(crate) self_hop: Option<SelfHop>,

@@ -7,11 +7,13 @@ use crate::peer::{Peer, translate};
 use crate::rib::{GroupKey, Ribs};
 use crate::settings::Settings;
 use evpn_dataplane::facts::Link;
+use evpn_proto::bgp::aigp;
 use evpn_proto::bgp::attributes::{Community, PathAttributes};
-use evpn_proto::bgp::message::{Classic, Message, RouteRefresh, Update};
+use evpn_proto::bgp::message::{Classic, Message, Update};
+use evpn_proto::bgp::otc::{self, Ingress};
 use evpn_proto::bgp::session::{
-    self, Change, ConnectionId, Detector, MessageCounts, PeerKind, ReceivedMessage, Routes,
-    StopReason,
+    self, Change, ConnectionId, Detector, MessageCounts, Negotiated, PeerKind, ReceivedMessage,
+    Routes, StopReason,
 };
 use evpn_proto::bgp::wire::error::Action;
 use evpn_proto::types::{Family, Route, RouteKey, RtMembership, Time, can_be_vtep};
@@ -131,10 +133,7 @@ impl Engine {
         if negotiated.graceful_restart.is_none() {
             self.will_not_tell(now, index);
         }
-        if negotiated.peer_is_restarting() {
-            // RFC 4724 section 4.1: two that restart do not wait for each other.
-            self.told(index);
-        }
+        self.awaited_is_up(index, negotiated.peer_is_restarting());
         self.output(Output::Event(Event::PeerUp(address)));
         for notice in negotiated.notices() {
             self.output(Output::Event(Event::PeerErrors(address, notice.to_string())));
@@ -250,15 +249,8 @@ impl Engine {
         let counts = self.peer(index).is_some_and(|p| p.up_on(connection).is_some());
         match message {
             Message::Update(update) if counts => self.update(now, index, update),
-            Message::RouteRefresh(refresh) if counts => self.refresh(index, refresh),
+            Message::RouteRefresh(refresh) if counts => self.refresh(now, index, refresh),
             _ => {}
-        }
-    }
-
-    fn refresh(&mut self, index: PeerIdx, refresh: RouteRefresh) {
-        // RFC 7313: begin and end of the neighbour's own refresh ask nothing of us.
-        if refresh.subtype == 0 {
-            self.resend(index, refresh.family);
         }
     }
 
@@ -327,13 +319,15 @@ impl Engine {
     ) {
         let Some(family) = routes.first().map(|route| route.key.family()) else { return };
         let Some(peer) = self.peer(index).filter(|_| self.exchanges(index, family)) else { return };
-        let external = peer.up.as_ref().is_some_and(|up| up.negotiated.kind == PeerKind::External);
-        let attributes = imported(attributes, external);
+        let Some(up) = peer.up.as_ref() else { return };
+        let attributes = if peer.settings.aigp { attributes } else { without_aigp(attributes) };
+        let (attributes, leak) = imported(attributes, family, &up.negotiated);
         let unreachable = || {
             (family.is_unicast() && self.way(index, &attributes).is_none())
                 .then_some(Reject::Unreachable)
         };
-        let reject = reject(&self.settings, &self.links, &attributes).or_else(unreachable);
+        let reject =
+            leak.or_else(|| reject(&self.settings, &self.links, &attributes)).or_else(unreachable);
         let Some(rib) = self.ribs.get_mut(family) else { return };
         // One use of the set for each route, looked up once.
         let Some(set) = rib.store.intern(&attributes) else { return };
@@ -402,6 +396,7 @@ impl Engine {
     fn disable(&mut self, index: PeerIdx, family: Family) {
         let up = self.peer_mut(index).and_then(|p| p.up.as_mut());
         let Some(up) = up else { return };
+        up.refreshes.forget(family);
         let exchange = up.families.remove(&family);
         let has_told_all = up.has_told_all();
         if let Some(exchange) = exchange {
@@ -431,6 +426,7 @@ impl Engine {
         if let Some(up) = up.filter(|up| up.connection == connection) {
             up.in_flight = up.in_flight.saturating_sub(octets);
             messages.update += std::mem::take(&mut up.updates_unreported);
+            messages.route_refresh += std::mem::take(&mut up.refreshes.unreported);
         }
         self.session(now, index, session::Input::Sent { connection, at, messages });
     }
@@ -513,15 +509,16 @@ impl Engine {
         } else {
             peer.session.reconfigure(now.time, wanted.session.clone())
         };
-        // A client is in another group of neighbours, and its routes go elsewhere.
-        let client = wanted.route_reflector_client != peer.settings.route_reflector_client;
-        let change = if client { Change::ResetNeeded } else { change };
-        let shutdown = wanted.shutdown;
+        // It would be in another group of neighbours, and its routes go elsewhere or count otherwise.
+        let moves = wanted.route_reflector_client != peer.settings.route_reflector_client
+            || wanted.aigp != peer.settings.aigp;
+        let change = if moves { Change::ResetNeeded } else { change };
+        let (shutdown, text) = (wanted.shutdown, wanted.shutdown_message.clone());
         let again = peer.is_over_limit && wanted.max_prefix != peer.settings.max_prefix;
         peer.settings = wanted;
         match (was_shutdown, shutdown, change) {
             (false, true, _) => {
-                self.stop(now, index, StopReason::AdminShutdown { text: String::new() });
+                self.stop(now, index, StopReason::AdminShutdown { text });
             }
             (true, false, _) => self.session(now, index, session::Input::Start),
             (false, false, _) if again => self.reset(now, index, StopReason::ConfigChanged),
@@ -544,15 +541,37 @@ impl Engine {
     }
 }
 
-/// What a neighbour's attributes count as. RFC 8326 section 4.2: from another AS,
-/// GRACEFUL_SHUTDOWN makes the path the least preferred.
-fn imported(attributes: Arc<PathAttributes>, external: bool) -> Arc<PathAttributes> {
-    if external && attributes.has_community(Community::GRACEFUL_SHUTDOWN) {
-        let mut attributes = PathAttributes::clone(&attributes);
-        attributes.local_pref = Some(0);
-        return Arc::new(attributes);
+/// RFC 7311 §3.4: where it is not enabled the metric is treated as an attribute that nobody knows and
+/// that is not transitive: it is left out without a word.
+fn without_aigp(mut attributes: Arc<PathAttributes>) -> Arc<PathAttributes> {
+    if aigp::is_present(&attributes) {
+        aigp::remove(Arc::make_mut(&mut attributes));
     }
     attributes
+}
+
+/// What a neighbour's attributes of a family count as, and whether they say that the routes are
+/// leaks (RFC 9234 section 5). RFC 8326 section 4.2: from another AS, GRACEFUL_SHUTDOWN makes the
+/// path the least preferred.
+fn imported(
+    mut attributes: Arc<PathAttributes>,
+    family: Family,
+    negotiated: &Negotiated,
+) -> (Arc<PathAttributes>, Option<Reject>) {
+    let external = negotiated.kind == PeerKind::External;
+    if external && attributes.has_community(Community::GRACEFUL_SHUTDOWN) {
+        Arc::make_mut(&mut attributes).local_pref = Some(0);
+    }
+    let rules = otc::Rules::of(family, negotiated.role);
+    let leak = match rules.ingress(negotiated.peer_as(), &attributes) {
+        Ingress::Keep => None,
+        Ingress::Mark(asn) => {
+            otc::mark(Arc::make_mut(&mut attributes), asn);
+            None
+        }
+        Ingress::Leak => Some(Reject::RouteLeak),
+    };
+    (attributes, leak)
 }
 
 fn reject(settings: &Settings, links: &[Link], attributes: &PathAttributes) -> Option<Reject> {

@@ -38,7 +38,8 @@ pub struct Settings {
     /// How long after a start what is stale may forward, if not every neighbour ends its routes
     /// before.
     pub sweep_delay: Duration,
-    /// How long a neighbour that is back may take to confirm what was kept of it.
+    /// How long a neighbour that is back may take to confirm what was kept of it, and one that tells
+    /// its routes again to tell all of them.
     pub stale_time: Duration,
     /// The site's energy; none where it is not our concern.
     pub energy: Option<EnergySettings>,
@@ -62,10 +63,14 @@ pub struct NeighborSettings {
     pub session: SessionConfig,
     /// Administratively down.
     pub shutdown: bool,
+    /// What its operator is told when it is taken down (RFC 9003); may be empty.
+    pub shutdown_message: String,
     /// Farther away than one link: the state of an interface says nothing of it.
     pub multihop: bool,
     /// An internal neighbour whose routes are reflected to all others, and theirs to it.
     pub route_reflector_client: bool,
+    /// The accumulated IGP metric is taken from it and told to it (RFC 7311 section 3.4).
+    pub aigp: bool,
     /// The most routes that it may have here.
     pub max_prefix: Option<u32>,
 }

@@ -106,6 +106,25 @@ fn a_restart_keeps_forwarding_and_takes_away_only_what_is_not_told_again() {
     assert_eq!(net.tables(1).routes, own.routes);
 }
 
+/// As after a loss of power. Each sweeps when it has heard the other.
+#[test]
+fn two_that_restart_do_not_wait_for_each_others_end_of_rib_with_their_own() {
+    let mut net = two();
+    let own = [net.tables(0).clone(), net.tables(1).clone()];
+    for leaf in [0, 1] {
+        net.kill(leaf);
+        net.leaves[leaf].tables = Tables::default();
+    }
+    for leaf in [0, 1] {
+        net.start_again(leaf, host_events(u8::try_from(leaf + 1).unwrap()));
+    }
+    net.advance(20 * SECOND);
+    for leaf in [0, 1] {
+        assert_eq!(net.leaves[leaf].modes, [Mode::Grow, Mode::Sweep, Mode::Grow, Mode::Sweep]);
+        assert_eq!(net.leaves[leaf].at_sweep.as_ref(), Some(&own[leaf]), "leaf {leaf}");
+    }
+}
+
 #[test]
 fn a_hard_clear_takes_the_routes_and_comes_back() {
     let mut net = two();

@@ -6,6 +6,7 @@
 //! **Two ids are equal if and only if the sets are, for as long as somebody holds them.**
 
 use crate::slab::Slab;
+use evpn_proto::bgp::aigp;
 use evpn_proto::bgp::attributes::{MacMobility, Origin, PathAttributes};
 use evpn_proto::types::Asn;
 use hashbrown::HashTable;
@@ -16,6 +17,9 @@ use std::sync::Arc;
 /// LOCAL_PREF of a path that came without one (the value every implementation assumes).
 pub const LOCAL_PREF_DEFAULT: u32 = 100;
 
+/// The metric of a path without AIGP: worse than any that can be said.
+pub const AIGP_NONE: u64 = u64::MAX;
+
 /// Names a set of path attributes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct AttrId(u32);
@@ -25,6 +29,9 @@ pub struct AttrId(u32);
 pub struct DecisionKey {
     /// LOCAL_PREF, or the default.
     pub local_pref: u32,
+    /// The accumulated IGP metric (RFC 7311), or [`AIGP_NONE`]. The interior cost to the next hop is
+    /// taken as 0.
+    pub aigp: u64,
     /// AS_PATH's length.
     pub as_path_length: u32,
     /// ORIGIN.
@@ -45,6 +52,7 @@ impl DecisionKey {
     fn of(attributes: &PathAttributes) -> Self {
         Self {
             local_pref: attributes.local_pref.unwrap_or(LOCAL_PREF_DEFAULT),
+            aigp: aigp::metric(attributes).unwrap_or(AIGP_NONE),
             as_path_length: attributes.as_path.length(),
             origin: attributes.origin,
             med: attributes.med.unwrap_or(0),

@@ -1,4 +1,5 @@
-//! Which of a route's paths is preferred (RFC 4271 section 9.1.2.2, RFC 7432 section 15.1).
+//! Which of a route's paths is preferred (RFC 4271 section 9.1.2.2, RFC 7311 section 4.1, RFC 7432
+//! section 15.1).
 //!
 //! **The order is total and the same whatever the order of arrival**, MEDs included: within one
 //! neighbouring AS the best by MED is found first, then the winners are compared without it.
@@ -41,6 +42,8 @@ pub enum Step {
     Local,
     /// A higher LOCAL_PREF.
     LocalPref,
+    /// A lower AIGP metric, or one against none.
+    Aigp,
     /// A shorter AS_PATH.
     AsPath,
     /// A lower ORIGIN.
@@ -63,6 +66,7 @@ impl fmt::Display for Step {
             Self::Mobility => "MAC mobility",
             Self::Local => "locally originated",
             Self::LocalPref => "LOCAL_PREF",
+            Self::Aigp => "AIGP metric",
             Self::AsPath => "AS_PATH length",
             Self::Origin => "ORIGIN",
             Self::Med => "MED",
@@ -84,6 +88,8 @@ impl Candidate<'_> {
             (Reverse(a.mobility.sequence).cmp(&Reverse(b.mobility.sequence)), Step::Mobility),
             ((self.source != Source::Local).cmp(&(other.source != Source::Local)), Step::Local),
             (Reverse(a.local_pref).cmp(&Reverse(b.local_pref)), Step::LocalPref),
+            // RFC 7311 §4.1: before all that breaks ties.
+            (a.aigp.cmp(&b.aigp), Step::Aigp),
             (a.as_path_length.cmp(&b.as_path_length), Step::AsPath),
             (a.origin.cmp(&b.origin), Step::Origin),
             (self.compare_med(other), Step::Med),
@@ -145,12 +151,14 @@ pub fn best(candidates: &[Candidate<'_>]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attr_store::AIGP_NONE;
     use evpn_proto::bgp::attributes::{MacMobility, Origin};
     use evpn_proto::types::Asn;
 
     fn key() -> DecisionKey {
         DecisionKey {
             local_pref: 100,
+            aigp: AIGP_NONE,
             as_path_length: 1,
             origin: Origin::Igp,
             med: 0,
@@ -169,22 +177,36 @@ mod tests {
     #[test]
     fn each_step_decides_before_those_after_it() {
         let base = key();
-        let better: [(DecisionKey, Step); 5] = [
+        let better: [(DecisionKey, Step); 6] = [
             (
                 DecisionKey { mobility: MacMobility { sequence: 1, sticky: false }, ..base },
                 Step::Mobility,
             ),
             (DecisionKey { local_pref: 200, ..base }, Step::LocalPref),
+            (DecisionKey { aigp: 9, as_path_length: 7, ..base }, Step::Aigp),
             (DecisionKey { as_path_length: 0, ..base }, Step::AsPath),
             (DecisionKey { local_pref: 100, med: 0, ..base }, Step::Med),
             (DecisionKey { cluster_list_length: 0, ..base }, Step::RouterId),
         ];
         let worse = DecisionKey { med: 5, ..base };
         for (i, (better, step)) in better.iter().enumerate() {
-            let worse = if i < 4 { &worse } else { &base };
+            let worse = if i < 5 { &worse } else { &base };
             let (order, by) = candidate(better, 1).compare(&candidate(worse, 2));
             assert_eq!((order, by), (Ordering::Less, *step));
         }
+    }
+
+    #[test]
+    fn the_lower_metric_wins_and_one_without_loses_whatever_the_paths_are() {
+        let with = |aigp, as_path_length| DecisionKey { aigp, as_path_length, ..key() };
+        let keys = [with(AIGP_NONE, 0), with(20, 1), with(10, 9), with(10, 8)];
+        let mut all: Vec<_> = keys.iter().zip(1..).map(|(key, n)| candidate(key, n)).collect();
+        for _ in 0..4 {
+            all.rotate_left(1);
+            assert_eq!(all[best(&all).unwrap()].peer, IpAddr::from([10, 0, 0, 4]));
+        }
+        let (order, step) = all[3].compare(&all[2]);
+        assert_eq!((order, step), (Ordering::Less, Step::AsPath), "equal metrics decide nothing");
     }
 
     #[test]

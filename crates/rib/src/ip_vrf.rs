@@ -172,6 +172,7 @@ pub fn multipath(paths: &[PrefixPath]) -> SmallVec<[&PrefixPath; 4]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::attr_store::AIGP_NONE;
     use evpn_proto::bgp::attributes::{MacMobility, Origin};
     use evpn_proto::types::Asn;
 
@@ -183,6 +184,7 @@ mod tests {
             router_id: address,
             peer: address.into(),
             key: DecisionKey {
+                aigp: AIGP_NONE,
                 local_pref,
                 as_path_length: 1,
                 origin: Origin::Igp,

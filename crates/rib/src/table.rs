@@ -6,6 +6,8 @@
 //! **A destination exists while somebody needs it: a path, or a neighbour still to be told of its
 //! end** ([`Table::hold`]).
 
+mod refresh;
+
 use crate::attr_store::{AttrId, AttrStore};
 use crate::decision::{self, Candidate, Source, Step};
 use crate::slab::Slab;
@@ -36,6 +38,8 @@ pub enum Reject {
     Unreachable,
     /// RFC 7432 section 7.3: the originator of a flood route is a PE, and this is no host's address.
     NotAnOriginator,
+    /// RFC 9234 section 5: ONLY_TO_CUSTOMER says that this neighbour should not have told it.
+    RouteLeak,
 }
 
 impl Reject {
@@ -49,6 +53,7 @@ impl Reject {
             Self::NotAHost => "its MAC address cannot belong to a host",
             Self::Unreachable => "its next hop is on no connected link",
             Self::NotAnOriginator => "its originator's address cannot belong to a host",
+            Self::RouteLeak => "it is a route leak by its ONLY_TO_CUSTOMER and the neighbor's role",
         }
     }
 }
@@ -82,6 +87,9 @@ pub enum Stale {
     No,
     /// The neighbour restarts; End-of-RIB or a timer ends the wait.
     Yes,
+    /// The neighbour tells everything again (RFC 7313 section 4), and this not yet. Forgotten when it
+    /// restarts meanwhile: then it is kept as all others are.
+    Unrefreshed,
 }
 
 impl Path {
@@ -353,9 +361,14 @@ impl Table {
         every.filter(move |path| path.peer == peer)
     }
 
-    /// The destinations of a neighbour's paths; of the stale ones only, if so asked.
+    /// The destinations of a neighbour's paths, or of some of them.
     pub fn of_peer(&self, peer: PeerIdx, which: Which) -> Vec<DestId> {
-        let wanted = |p: &Path| p.peer == peer && (which == Which::All || p.stale == Stale::Yes);
+        let wanted = |p: &Path| match which {
+            _ if p.peer != peer => false,
+            Which::All => true,
+            Which::Stale => p.stale == Stale::Yes,
+            Which::Unrefreshed => p.stale == Stale::Unrefreshed,
+        };
         self.iter().filter(|(_, d)| d.paths.iter().any(wanted)).map(|(id, _)| id).collect()
     }
 
@@ -509,6 +522,8 @@ pub enum Which {
     All,
     /// Those not confirmed since its restart.
     Stale,
+    /// Those not told again since it began to tell everything again.
+    Unrefreshed,
 }
 
 #[cfg(test)]

@@ -47,6 +47,8 @@ struct Member {
     cursor: u64,
     /// Withdrawals up to here concern what was never told.
     joined: u64,
+    /// Up to here is what it asked to be told again, 0 if it never did.
+    retelling: u64,
 }
 
 /// The next changes that a neighbour is to be told.
@@ -120,13 +122,30 @@ impl UpdateGroup {
     /// A neighbour joins and is to be told everything.
     pub fn join(&mut self, peer: PeerIdx) {
         self.members.retain(|m| m.peer != peer);
-        self.members.push(Member { peer, cursor: 0, joined: self.last() });
+        self.members.push(Member { peer, cursor: 0, joined: self.last(), retelling: 0 });
     }
 
     /// A neighbour is to be told everything again, with the withdrawals that it has not heard yet.
     pub fn retell(&mut self, peer: PeerIdx) {
+        let last = self.last();
         if let Some(member) = self.members.iter_mut().find(|m| m.peer == peer) {
-            member.cursor = 0;
+            (member.cursor, member.retelling) = (0, last);
+        }
+    }
+
+    /// Whether a neighbour that asked for everything again has been told it: whatever it held then
+    /// and still may hold it has heard of since.
+    pub fn is_retold(&self, peer: PeerIdx) -> bool {
+        self.member(peer).is_none_or(|m| m.cursor >= m.retelling)
+    }
+
+    /// A route that somebody is still to be told again takes another place, and counts there: RFC
+    /// 7313 §4: else he would take it for gone once the rest has been told.
+    fn retell_later(&mut self, from: u64, to: u64) {
+        for member in &mut self.members {
+            if member.cursor < from && from <= member.retelling {
+                member.retelling = to;
+            }
         }
     }
 
@@ -204,6 +223,9 @@ impl UpdateGroup {
         self.log.push_back(id);
         let sequence = self.last();
         self.put(id, Out { sequence, export, withdraw_at_source });
+        if let Some(former) = former {
+            self.retell_later(former.sequence, sequence);
+        }
         if former.is_none() {
             self.live = self.live.saturating_add(1);
             table.hold(id);
@@ -222,7 +244,8 @@ impl UpdateGroup {
     fn compact(&mut self) {
         let (first, last) = (self.before.saturating_add(1), self.last());
         let mut members = std::mem::take(&mut self.members);
-        let ends = members.iter_mut().flat_map(|m| [&mut m.cursor, &mut m.joined]);
+        let ends =
+            members.iter_mut().flat_map(|m| [&mut m.cursor, &mut m.joined, &mut m.retelling]);
         let mut ends: Vec<&mut u64> = ends.collect();
         ends.sort_unstable();
         let mut ends = ends.into_iter().peekable();
@@ -442,7 +465,7 @@ mod tests {
         peer: PeerIdx,
         at_most: usize,
         known: &mut BTreeSet<u32>,
-    ) {
+    ) -> Vec<u32> {
         let from = group.cursor(peer).unwrap();
         let found = kept.iter().find(|(at, _)| *at == from).map(|(_, stretch)| stretch.clone());
         let stretch = found.or_else(|| {
@@ -464,11 +487,27 @@ mod tests {
         for id in withdraw {
             known.remove(&id.0);
         }
-        known.extend(announce.iter().map(|id: &DestId| id.0));
+        let announce: Vec<u32> = announce.iter().map(|id: &DestId| id.0).collect();
+        known.extend(&announce);
+        announce
+    }
+
+    /// What is still to be told again; once all has been, what the neighbour drops.
+    fn unrefreshed_of(
+        stale: &mut Option<BTreeSet<u32>>,
+        known: &BTreeSet<u32>,
+        told: &[u32],
+        done: bool,
+    ) -> BTreeSet<u32> {
+        if let Some(stale) = stale {
+            stale.retain(|id| known.contains(id) && !told.contains(id));
+        }
+        stale.take_if(|_| done).unwrap_or_default()
     }
 
     /// Whatever changes, whoever comes and goes, in whatever portions they are told, and however
-    /// old these are: each ends up with what is announced by others, and the log stays small.
+    /// old these are: each ends up with what is announced by others, and the log stays small. Who has
+    /// been told everything again and drops the rest drops nothing that is announced still.
     #[test]
     fn everybody_ends_up_with_what_there_is() {
         const PEERS: u16 = 4;
@@ -482,30 +521,42 @@ mod tests {
             let (mut group, mut table) = (UpdateGroup::default(), Table::default());
             let mut truth = [Export::Withdraw; IDS as usize];
             let mut held: [Option<BTreeSet<u32>>; PEERS as usize] = Default::default();
+            let mut unrefreshed: [Option<BTreeSet<u32>>; PEERS as usize] = Default::default();
             let mut kept = Kept::new();
             for _ in 0..8000 {
                 let peer = u16::try_from(below(PEERS.into())).unwrap();
                 let known = &mut held[usize::from(peer)];
+                let stale = &mut unrefreshed[usize::from(peer)];
                 match below(40) {
                     0 => {
                         kept.clear();
                         group.join(PeerIdx(peer));
                         *known = Some(Default::default());
+                        *stale = None;
                     }
                     1 => {
                         kept.clear();
                         group.leave(&mut table, PeerIdx(peer));
                         *known = None;
+                        *stale = None;
                     }
                     2 => {
                         kept.clear();
                         group.retell(PeerIdx(peer));
+                        stale.clone_from(known);
                     }
                     3..=9 => {
                         if let Some(known) = known {
                             let at_most = usize::try_from(1 + below(30)).unwrap();
                             let both = (&mut group, &mut table);
-                            tell_some(both, &mut kept, PeerIdx(peer), at_most, known);
+                            let told = tell_some(both, &mut kept, PeerIdx(peer), at_most, known);
+                            let done = group.is_retold(PeerIdx(peer));
+                            for id in unrefreshed_of(stale, known, &told, done) {
+                                let mine = Export::Announce(PeerIdx(peer));
+                                let ended = [Export::Withdraw, mine].contains(&truth[id as usize]);
+                                assert!(ended, "peer {peer}, seed {seed}");
+                                known.remove(&id);
+                            }
                         }
                     }
                     _ => {

@@ -202,8 +202,10 @@ pub(crate) fn settings(scenario: &Scenario, node: NodeId, birth: Birth) -> Setti
             address: address(other),
             session,
             shutdown: false,
+            shutdown_message: String::new(),
             multihop: false,
             route_reflector_client: false,
+            aigp: false,
             max_prefix: None,
         }
     };

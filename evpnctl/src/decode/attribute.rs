@@ -16,8 +16,6 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The type of an AIGP TLV that is the metric (RFC 7311 section 3).
 const AIGP_METRIC: u8 = 1;
-/// The type of a tunnel's sub-TLV that names its end (RFC 9012 section 3.1).
-const TUNNEL_EGRESS: u8 = 6;
 
 /// An attribute.
 #[derive(Debug, Serialize)]
@@ -75,9 +73,7 @@ fn value(value: &AttributeValue) -> Value {
         AttributeValue::Communities(list) => {
             list.iter().map(|c| community::community(*c)).collect()
         }
-        AttributeValue::LargeCommunities(list) => {
-            list.iter().map(|c| community::large(*c)).collect()
-        }
+        AttributeValue::LargeCommunities(list) => list.iter().map(ToString::to_string).collect(),
         AttributeValue::ExtCommunities(list) => {
             list.iter().map(|c| community::extended(*c)).collect()
         }
@@ -201,14 +197,11 @@ fn aigp(found: &Tlv) -> Value {
 }
 
 fn tunnel(tunnel: &Tunnel) -> Value {
-    // RFC 9012 §3.1: reserved (4), address family (2), address.
-    let egress = tunnel.sub_tlvs.iter().find(|sub| sub.kind == TUNNEL_EGRESS);
-    let egress = egress.and_then(|sub| sub.value.get(6..)).map_or(Value::Null, address);
     let sub_tlvs: Value = tunnel.sub_tlvs.iter().map(tlv).collect();
     json!({
         "tunnel-type": tunnel.tunnel_type,
         "tunnel": community::encapsulation(tunnel.tunnel_type),
-        "egress": egress,
+        "egress": tunnel.egress(),
         "sub-tlvs": sub_tlvs,
     })
 }

@@ -3,10 +3,11 @@
 //! **A community that has no name here is shown as its octets, never left out.**
 
 use super::hex;
-use evpn_proto::bgp::attributes::{Community, ExtCommunity, Ipv6ExtCommunity, LargeCommunity};
+use evpn_proto::bgp::attributes::{Community, ExtCommunity, Ipv6ExtCommunity};
+use evpn_proto::bgp::words::tunnel_name;
 use evpn_proto::types::MacAddr;
 use serde_json::{Value, json};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv4Addr;
 
 /// A community of RFC 1997: its name where it has one, or `AS:number`.
 pub(super) fn community(community: Community) -> String {
@@ -19,11 +20,6 @@ pub(super) fn community(community: Community) -> String {
     }
 }
 
-/// A community of RFC 8092.
-pub(super) fn large(community: LargeCommunity) -> String {
-    format!("{}:{}:{}", community.global, community.local1, community.local2)
-}
-
 /// A community of RFC 4360: name and value, and its octets.
 pub(super) fn extended(community: ExtCommunity) -> Value {
     let octets = community.0;
@@ -33,14 +29,13 @@ pub(super) fn extended(community: ExtCommunity) -> Value {
 
 /// A community of RFC 5701: address and number.
 pub(super) fn ipv6(community: Ipv6ExtCommunity) -> Value {
-    let [_, subtype, address @ .., a, b] = community.0;
+    let (subtype, address, number) = community.parts();
     let name = match subtype {
         0x02 => "route-target",
         0x03 => "route-origin",
         _ => "unknown",
     };
-    let number = u16::from_be_bytes([a, b]);
-    let value = format!("[{}]:{number}", Ipv6Addr::from(address));
+    let value = format!("[{address}]:{number}");
     json!({ "name": name, "value": value, "hex": hex::text(&community.0) })
 }
 
@@ -98,18 +93,7 @@ fn administered([kind, _, a, b, c, d, e, f]: [u8; 8]) -> Value {
     json!(text)
 }
 
-/// A tunnel type's name (IANA "BGP Tunnel Encapsulation Attribute Tunnel Types"), or its number.
+/// A tunnel type's name, or its number.
 pub(super) fn encapsulation(tunnel_type: u16) -> Value {
-    match tunnel_type {
-        2 => json!("gre"),
-        7 => json!("ip-in-ip"),
-        8 => json!("vxlan"),
-        9 => json!("nvgre"),
-        10 => json!("mpls"),
-        11 => json!("mpls-in-gre"),
-        12 => json!("vxlan-gpe"),
-        13 => json!("mpls-in-udp"),
-        19 => json!("geneve"),
-        other => json!(other),
-    }
+    tunnel_name(tunnel_type).map_or_else(|| json!(tunnel_type), |name| json!(name))
 }

@@ -104,6 +104,7 @@ fn capability(capability: &Capability) -> Value {
         Capability::ExtendedMessage => json!({ "name": "extended-message" }),
         Capability::GracefulRestart(restart) => graceful_restart(restart),
         Capability::FourOctetAs(asn) => json!({ "name": "four-octet-as", "as": asn.0 }),
+        Capability::Role(role) => json!({ "name": "role", "role": role.word() }),
         Capability::EnhancedRouteRefresh => json!({ "name": "enhanced-route-refresh" }),
         Capability::ExtendedNextHop(families) => {
             let families = families.iter().map(|(of, next_hop_afi)| {

@@ -4,18 +4,19 @@
 
 use super::Lines;
 use crate::table::{Column, Table};
-use crate::text::{counted, duration, duration_or_never, or_dash};
+use crate::text::{AsNotation, counted, duration, duration_or_never, or_dash};
 use evpn_api::bgp::{BgpVni, PeerSummary, SessionState, Summary};
 use evpn_api::{AddressFamily, UpDown};
 
 /// `show bgp l2vpn evpn summary`.
-pub(crate) fn summary(summary: &Summary) -> String {
+pub(crate) fn summary(summary: &Summary, notation: AsNotation) -> String {
     let mut lines = Lines::default();
     lines.add(
         0,
         &format!(
             "BGP router identifier {}, local AS number {}",
-            summary.router_id, summary.local_as
+            summary.router_id,
+            notation.asn(summary.local_as)
         ),
     );
     let others = summary.rib_counts.iter().filter(|(of, _)| **of != AddressFamily::L2VpnEvpn);
@@ -38,7 +39,7 @@ pub(crate) fn summary(summary: &Summary) -> String {
         let up = peer.state == SessionState::Established;
         table.row([
             address.to_string(),
-            or_dash(peer.remote_as),
+            or_dash(peer.remote_as.map(|asn| notation.asn(asn))),
             peer.msg_rcvd.to_string(),
             peer.msg_sent.to_string(),
             duration_or_never(peer.peer_uptime_msec),

@@ -4,28 +4,28 @@
 
 use super::Lines;
 use crate::table::{Column, Table};
-use crate::text::{duration, or_dash, yes_no};
+use crate::text::{AsNotation, duration, or_dash, yes_no};
 use evpn_api::bgp::SessionState;
-use evpn_api::neighbor::{CapabilityState, GracefulRestartState, Neighbor};
+use evpn_api::neighbor::{CapabilityState, GracefulRestartState, MessageErrors, Neighbor};
 use evpn_api::{AddressFamily, Event};
 
 /// Events shown.
 const EVENTS: usize = 20;
 
 /// `show bgp neighbor`, of as many as there are.
-pub(crate) fn neighbors(neighbors: &[Neighbor]) -> String {
-    neighbors.iter().map(neighbor).collect::<Vec<_>>().join("\n")
+pub(crate) fn neighbors(neighbors: &[Neighbor], notation: AsNotation) -> String {
+    neighbors.iter().map(|n| neighbor(n, notation)).collect::<Vec<_>>().join("\n")
 }
 
-fn neighbor(neighbor: &Neighbor) -> String {
+fn neighbor(neighbor: &Neighbor, notation: AsNotation) -> String {
     let mut lines = Lines::default();
     let kind = match neighbor.remote_as {
         Some(remote) if remote == neighbor.local_as => "internal",
         Some(_) => "external",
         None => "AS not heard yet",
     };
-    let remote_as = or_dash(neighbor.remote_as);
-    let local_as = neighbor.local_as;
+    let remote_as = or_dash(neighbor.remote_as.map(|asn| notation.asn(asn)));
+    let local_as = notation.asn(neighbor.local_as);
     let head = format!(
         "BGP neighbor is {}, remote AS {remote_as}, local AS {local_as}, {kind}",
         neighbor.address
@@ -52,10 +52,35 @@ fn neighbor(neighbor: &Neighbor) -> String {
     let (ups, downs) = (neighbor.connections_established, neighbor.connections_dropped);
     lines.field("  Sessions", &format!("established {ups}, dropped {downs}"));
     add_families(&mut lines, neighbor);
+    add_agreements(&mut lines, neighbor);
+    add_errors(&mut lines, &neighbor.errors);
+    lines.field("  Graceful restart", &graceful_restart(&neighbor.graceful_restart_info));
+    lines.add(2, "Capabilities");
+    for capability in &neighbor.neighbor_capabilities {
+        lines.item(&format!("    {}", capability.name), 30, sides(capability));
+    }
+    lines.block(&messages(neighbor));
+    lines.add(2, "Recent events");
+    list(&mut lines, neighbor.events.iter().take(EVENTS));
+    lines.into_text()
+}
+
+/// What it is to us, beyond its AS.
+fn add_agreements(lines: &mut Lines, neighbor: &Neighbor) {
     if neighbor.route_reflector_client {
         lines.field("  Reflection", "a client of ours");
     }
-    let errors = &neighbor.errors;
+    if neighbor.aigp {
+        lines.field("  AIGP", "taken from it and told to it");
+    }
+    if neighbor.local_role.is_some() || neighbor.remote_role.is_some() {
+        let word = |role: &Option<String>| role.clone().unwrap_or_else(|| "nothing".to_owned());
+        let (ours, theirs) = (word(&neighbor.local_role), word(&neighbor.remote_role));
+        lines.field("  Role", &format!("we say {ours}, the neighbor {theirs}"));
+    }
+}
+
+fn add_errors(lines: &mut Lines, errors: &MessageErrors) {
     lines.field(
         "  Errors",
         &format!(
@@ -70,15 +95,6 @@ fn neighbor(neighbor: &Neighbor) -> String {
     if let Some(last) = &errors.last {
         lines.field("  Last error", last);
     }
-    lines.field("  Graceful restart", &graceful_restart(&neighbor.graceful_restart_info));
-    lines.add(2, "Capabilities");
-    for capability in &neighbor.neighbor_capabilities {
-        lines.item(&format!("    {}", capability.name), 30, sides(capability));
-    }
-    lines.block(&messages(neighbor));
-    lines.add(2, "Recent events");
-    list(&mut lines, neighbor.events.iter().take(EVENTS));
-    lines.into_text()
 }
 
 /// `show bgp neighbor ADDRESS events`: all that is remembered.

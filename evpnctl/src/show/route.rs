@@ -4,14 +4,15 @@
 
 use super::Lines;
 use super::underlay::next_hop;
-use crate::text::{counted, duration, or_dash};
+use crate::text::{AsNotation, counted, duration, or_dash};
 use evpn_api::Page;
+use evpn_api::attributes::MoreAttributes;
 use evpn_api::route::{PathFrom, Route, RoutePath};
 
 const LEGEND: &str = "Status codes: * valid, > best, = multipath, S stale, x rejected";
 
 /// `show bgp l2vpn evpn route`.
-pub(crate) fn routes(page: &Page<Route>) -> String {
+pub(crate) fn routes(page: &Page<Route>, notation: AsNotation) -> String {
     let mut lines = Lines::default();
     legend(&mut lines);
     let mut rd = "";
@@ -23,7 +24,7 @@ pub(crate) fn routes(page: &Page<Route>) -> String {
         }
         lines.add(1, &route.prefix);
         for path in &route.paths {
-            add_path(&mut lines, path);
+            add_path(&mut lines, path, notation);
         }
     }
     finish(lines, page)
@@ -46,7 +47,7 @@ pub(super) fn finish(mut lines: Lines, page: &Page<Route>) -> String {
     lines.into_text()
 }
 
-pub(super) fn add_path(lines: &mut Lines, path: &RoutePath) {
+pub(super) fn add_path(lines: &mut Lines, path: &RoutePath, notation: AsNotation) {
     let from = match (path.path_from, path.peer_id) {
         (PathFrom::Local, _) => "local".to_owned(),
         (_, peer) => format!("from {}", or_dash(peer)),
@@ -70,11 +71,15 @@ pub(super) fn add_path(lines: &mut Lines, path: &RoutePath) {
     }
     let origin = path.origin.chars().next().unwrap_or('?').to_ascii_lowercase();
     let separator = if path.path.is_empty() { "" } else { " " };
-    text += &format!(" path {}{separator}{origin} age {}", path.path, duration(path.age_msec));
+    let as_path = notation.path(&path.path);
+    text += &format!(" path {as_path}{separator}{origin} age {}", duration(path.age_msec));
     lines.extend(crate::text::hang(&format!("  {}  ", flags(path)), 8, &text));
     let communities = [&path.extended_community[..], &path.community[..]].concat();
     if !communities.is_empty() {
         lines.add(8, &communities.join(" "));
+    }
+    for line in more(&path.more, notation) {
+        lines.extend(crate::text::wrap(&line, 8));
     }
     let reasons = [(&path.selection_reason, "best"), (&path.rejected, "rejected")];
     for (reason, word) in reasons {
@@ -82,6 +87,36 @@ pub(super) fn add_path(lines: &mut Lines, path: &RoutePath) {
             lines.add(8, &format!("{word}: {reason}"));
         }
     }
+}
+
+/// What few paths carry, in lines.
+fn more(more: &MoreAttributes, notation: AsNotation) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !more.large_community.is_empty() {
+        lines.push(format!("large {}", more.large_community.join(" ")));
+    }
+    if !more.extended_ipv6_community.is_empty() {
+        lines.push(more.extended_ipv6_community.join(" "));
+    }
+    let mut facts = Vec::new();
+    facts.extend(more.aigp_metric.map(|metric| format!("AIGP metric {metric}")));
+    facts.extend(more.otc.map(|asn| format!("only to customers of AS {}", notation.asn(asn))));
+    if let (Some(asn), Some(router)) = (more.aggregator_as, more.aggregator_id) {
+        facts.push(format!("aggregated by AS {} {router}", notation.asn(asn)));
+    }
+    if more.atomic_aggregate {
+        facts.push("atomic aggregate".to_owned());
+    }
+    facts.extend(more.originator_id.map(|id| format!("originator {id}")));
+    if !more.cluster_list.is_empty() {
+        let clusters: Vec<_> = more.cluster_list.iter().map(ToString::to_string).collect();
+        facts.push(format!("clusters {}", clusters.join(" ")));
+    }
+    if !facts.is_empty() {
+        lines.push(facts.join(", "));
+    }
+    lines.extend(more.other_attributes.iter().cloned());
+    lines
 }
 
 /// Always four characters.

@@ -1,7 +1,7 @@
 //! Every view, held fast by a snapshot of fixed values, and within its width.
 
 use super::{bgp, config, consistency, energy, evpn, neighbor, route, system, underlay, why};
-use crate::text::WIDTH;
+use crate::text::{AsNotation, WIDTH};
 use evpn_api::{Page, samples};
 
 /// Holds a view, after the checks that hold for all of them.
@@ -20,13 +20,14 @@ macro_rules! view {
     };
 }
 
-view!(summary, bgp::summary(&samples::summary()));
+view!(summary, bgp::summary(&samples::summary(), AsNotation::Plain));
+view!(summary_with_dots, bgp::summary(&samples::summary(), AsNotation::Dot));
 view!(bgp_vnis, bgp::vnis(&samples::bgp_vnis()));
-view!(neighbors, neighbor::neighbors(&[samples::neighbor()]));
-view!(routes, route::routes(&samples::routes()));
-view!(ipv4_routes, underlay::routes(&samples::ipv4_routes()));
-view!(ipv6_routes, underlay::routes(&samples::ipv6_routes()));
-view!(rt_constraints, underlay::routes(&samples::rt_constraints()));
+view!(neighbors, neighbor::neighbors(&[samples::neighbor()], AsNotation::Plain));
+view!(routes, route::routes(&samples::routes(), AsNotation::Plain));
+view!(ipv4_routes, underlay::routes(&samples::ipv4_routes(), AsNotation::Plain));
+view!(ipv6_routes, underlay::routes(&samples::ipv6_routes(), AsNotation::Dot));
+view!(rt_constraints, underlay::routes(&samples::rt_constraints(), AsNotation::Plain));
 view!(vnis, evpn::vnis(&samples::vnis()));
 view!(vni_in_full, evpn::vni(&samples::vnis()[1]));
 view!(macs, evpn::macs(&samples::macs()));
@@ -48,7 +49,8 @@ view!(waiting, system::health(&samples::health_waiting()));
 #[test]
 fn every_classic_mistake_is_shown_with_its_remedy() {
     let summary = samples::summary();
-    let text = bgp::summary(&summary).split_whitespace().collect::<Vec<_>>().join(" ");
+    let text = bgp::summary(&summary, AsNotation::Plain);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut mistakes = 0;
     for reset in summary.peers.values().filter_map(|peer| peer.last_reset.as_ref()) {
         assert!(text.contains(&reset.last_reset_due_to), "{}", reset.cause);

@@ -4,19 +4,19 @@
 
 use super::Lines;
 use super::route::{add_path, finish, legend};
-use crate::text::or_dash;
+use crate::text::{AsNotation, or_dash};
 use evpn_api::Page;
 use evpn_api::route::{Route, RoutePath, Scope};
 
 /// Routes of a family whose names are prefixes.
-pub(crate) fn routes(page: &Page<Route>) -> String {
+pub(crate) fn routes(page: &Page<Route>, notation: AsNotation) -> String {
     let mut lines = Lines::default();
     legend(&mut lines);
     lines.gap();
     for route in &page.items {
         lines.add(1, &route.prefix);
         for path in &route.paths {
-            add_path(&mut lines, path);
+            add_path(&mut lines, path, notation);
         }
     }
     finish(lines, page)

@@ -8,6 +8,7 @@
 //! **Nothing here decides anything**: an order goes to who carries it out, after it is in the log
 //! with who gave it.
 
+mod attributes;
 mod consistency;
 mod energy;
 mod family;

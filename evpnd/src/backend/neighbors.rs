@@ -6,20 +6,25 @@ use crate::api::backend::{Answer, ApiError};
 use evpn_api::bgp::{PeerSummary, SessionState, Summary};
 use evpn_api::neighbor::{
     CapabilityState, ClearRequest, Done, GracefulRestartState, MessageErrors, MessageStats,
-    Neighbor, Timers,
+    Neighbor, SoftDirection, Timers,
 };
 use evpn_api::{AddressFamily, Event};
 use evpn_engine::view::View;
 use evpn_engine::view::neighbors as seen;
 use evpn_engine::{ClearKind, Engine, Input, Now};
 use evpn_proto::bgp::message::{Capability, GracefulRestart};
-use evpn_proto::bgp::session::{self, PeerAs, SEND_HOLD_TIME_MIN, StopReason, Timer};
+use evpn_proto::bgp::session::{
+    self, PeerAs, SEND_HOLD_TIME_MIN, SHUTDOWN_TEXT_OCTETS_MAX, StopReason, Timer,
+};
+use evpn_proto::bgp::wire::codes::capability::ROLE;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 /// The capability that tells a host's name (draft-walton-bgp-hostname-capability).
 const FQDN: u8 = 73;
+/// What a neighbor is told of a reset unless the operator says something else.
+const CLEARED: &str = "cleared by an operator";
 
 pub(super) fn unknown(address: IpAddr) -> ApiError {
     ApiError::not_found(format!("{address} is no neighbor"))
@@ -92,6 +97,9 @@ pub(super) fn neighbor(view: View<'_>, neighbor: &seen::Neighbor<'_>) -> Neighbo
         address_family_info: family::exchanged(view, neighbor).collect(),
         errors: errors(neighbor),
         route_reflector_client: neighbor.settings.route_reflector_client,
+        aigp: neighbor.settings.aigp,
+        local_role: session.config().role.map(|role| role.to_string()),
+        remote_role: remote_role(neighbor),
         connections_established: session.times_established(),
         connections_dropped: dropped(neighbor),
         last_reset: last_reset(view, neighbor),
@@ -173,6 +181,15 @@ fn hostname(neighbor: &seen::Neighbor<'_>) -> Option<String> {
     (!name.is_empty() && name.chars().all(plain)).then(|| name.to_owned())
 }
 
+/// What it says it is to us.
+fn remote_role(neighbor: &seen::Neighbor<'_>) -> Option<String> {
+    let open = neighbor.session.last_open_received()?;
+    open.capabilities.iter().find_map(|capability| match capability {
+        Capability::Role(role) => Some(role.to_string()),
+        _ => None,
+    })
+}
+
 fn timers(view: View<'_>, neighbor: &seen::Neighbor<'_>) -> Timers {
     let session = neighbor.session;
     let left = |timer| session.deadline(timer).map(|at| at.saturating_since(view.now().time));
@@ -217,6 +234,7 @@ fn capability_name(capability: &Capability) -> String {
         Capability::EnhancedRouteRefresh => "enhanced route refresh".to_owned(),
         Capability::ExtendedNextHop(_) => "extended next hop".to_owned(),
         Capability::AddPath(_) => "ADD-PATH".to_owned(),
+        Capability::Role(_) | Capability::Unknown { code: ROLE, .. } => "role".to_owned(),
         Capability::Unknown { code: FQDN, .. } => "host name".to_owned(),
         Capability::Unknown { code, .. } => format!("code {code}"),
     }
@@ -289,23 +307,47 @@ pub(super) fn clear(
     }
     let (peer, up) = (neighbor.index, neighbor.exchanges_routes());
     let refreshes = neighbor.session.negotiated().is_some_and(|agreed| agreed.route_refresh);
-    let (kind, text) = match request.soft {
-        true if !up => {
-            let text = format!("no routes are exchanged with {address} that could be refreshed");
-            return Err(ApiError::conflict(text)
-                .remedy(format!("evpnctl show bgp neighbors {address} tells why")));
+    if request.soft && !up {
+        let text = format!("no routes are exchanged with {address} that could be refreshed");
+        return Err(ApiError::conflict(text)
+            .remedy(format!("evpnctl show bgp neighbors {address} tells why")));
+    }
+    let (kind, text) = match (request.soft, request.direction) {
+        (false, None) => reset_kind(address, request.message),
+        (false, Some(_)) => {
+            return Err(ApiError::bad_request("a direction is only for what is soft"));
         }
-        true if !refreshes => {
+        (true, _) if request.message.is_some() => {
+            let text = "a message is only told when the session is reset";
+            return Err(ApiError::bad_request(text));
+        }
+        (true, Some(SoftDirection::In)) if !refreshes => {
+            let text = format!("{address} does not offer to send its routes again");
+            let remedy = format!("evpnctl clear bgp {address} resets the session instead");
+            return Err(ApiError::conflict(text).remedy(remedy));
+        }
+        (true, Some(SoftDirection::In)) => {
+            (ClearKind::SoftIn, format!("{address} is asked for its routes again"))
+        }
+        (true, Some(SoftDirection::Out)) => {
+            (ClearKind::SoftOut, format!("our routes are sent to {address} again"))
+        }
+        (true, None) if !refreshes => {
             let text = "our routes are sent again; it does not offer to send its own again";
             (ClearKind::Soft, text.to_owned())
         }
-        true => (ClearKind::Soft, format!("routes are exchanged again with {address}")),
-        false => {
-            let text = "cleared by an operator".to_owned();
-            let done = format!("the session with {address} is reset and comes up again by itself");
-            (ClearKind::Hard(StopReason::Reset { text }), done)
-        }
+        (true, None) => (ClearKind::Soft, format!("routes are exchanged again with {address}")),
     };
     engine.handle(now, Input::Clear { peer, kind });
     Ok(Done { text })
+}
+
+/// What a reset tells the neighbor, and what it answers the operator.
+fn reset_kind(address: IpAddr, message: Option<String>) -> (ClearKind, String) {
+    let text = message.unwrap_or_else(|| CLEARED.to_owned());
+    let mut done = format!("the session with {address} is reset and comes up again by itself");
+    if text.len() > SHUTDOWN_TEXT_OCTETS_MAX {
+        done.push_str("; it is told the first 255 octets of the message");
+    }
+    (ClearKind::Hard(StopReason::Reset { text }), done)
 }

@@ -5,6 +5,7 @@ use evpn_api::reset::{Cause, LastReset};
 use evpn_engine::view::View;
 use evpn_engine::view::neighbors::Neighbor;
 use evpn_proto::bgp::message::Notification;
+use evpn_proto::bgp::role::Role;
 use evpn_proto::bgp::session::{
     Detector, OpenRefusal, PeerAs, Reason, SessionState, StopReason, TransportError,
     describe_notification,
@@ -100,6 +101,11 @@ fn of_stop(neighbor: &Neighbor<'_>, stop: &StopReason) -> Cause {
     Cause::AdminReset { by: by.to_owned() }
 }
 
+/// A role by its number, as far as it has been given out.
+fn role_name(number: u8) -> String {
+    Role::from_number(number).map_or_else(|| format!("role {number}"), |role| role.to_string())
+}
+
 fn of_refusal(neighbor: &Neighbor<'_>, refusal: OpenRefusal) -> Cause {
     match refusal {
         OpenRefusal::WrongAs { said, configured } => match configured {
@@ -116,6 +122,13 @@ fn of_refusal(neighbor: &Neighbor<'_>, refusal: OpenRefusal) -> Cause {
         OpenRefusal::HoldTime(time) => {
             Cause::BadHoldTime { seconds: u16::try_from(time.as_secs()).unwrap_or(u16::MAX) }
         }
+        OpenRefusal::RoleMismatch { ours, theirs } => {
+            Cause::RoleMismatch { ours: ours.to_string(), theirs: role_name(theirs) }
+        }
+        OpenRefusal::NoRole { ours } => {
+            Cause::RoleMismatch { ours: ours.to_string(), theirs: String::new() }
+        }
+        OpenRefusal::SeveralRoles { .. } => Cause::Malformed { what: refusal.to_string() },
     }
 }
 
@@ -123,6 +136,10 @@ fn of_notification(neighbor: &Neighbor<'_>, notification: &Notification) -> Caus
     let Notification { code, subcode, .. } = *notification;
     match (code, subcode) {
         (2, 2) => Cause::OurAsRefused { ours: neighbor.session.config().local_as.0 },
+        (2, 11) => {
+            let ours = neighbor.session.config().role.map(|role| role.to_string());
+            Cause::OurRoleRefused { ours: ours.unwrap_or_default() }
+        }
         (4, _) => Cause::HoldExpiredThere,
         _ => {
             // The numbers follow in the cause's own text.

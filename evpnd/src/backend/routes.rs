@@ -1,5 +1,6 @@
 //! Routes and their paths, in the notation of FRR's tables.
 
+use super::attributes::more;
 use super::{count, family, msec};
 use crate::api::params;
 use evpn_api::route::{Afi, Nexthop, PathFrom, Route, RoutePath, Scope};
@@ -130,6 +131,7 @@ fn path(path: &seen::RoutePath) -> RoutePath {
         community: attributes.communities.iter().map(|c| community(*c)).collect(),
         extended_community: extended_communities(attributes),
         link_bandwidth: attributes.link_bandwidth().map(whole_octets),
+        more: more(attributes),
         age_msec: msec(path.age),
     }
 }

@@ -14,7 +14,7 @@ use crate::engine_io::{EngineHandle, ToEngine};
 use crate::peer_io::ListenerState;
 use evpn_api::bgp::SessionState;
 use evpn_api::energy::{DrainState, Level, OverrideRequest, Verb};
-use evpn_api::neighbor::ClearRequest;
+use evpn_api::neighbor::{ClearRequest, SoftDirection};
 use evpn_api::system::{Health, LogLevel};
 use evpn_api::{Locality, UpDown};
 use evpn_dataplane::difference::{Difference, Differences, Reason};
@@ -206,7 +206,10 @@ async fn a_session_that_does_not_come_up_says_why() {
 async fn clearing_does_what_it_says_or_says_why_not() {
     let daemon = Daemon::two();
     let clear = async |peer, soft| {
-        daemon.backend.clear_neighbor(underlay(peer), ClearRequest { soft }, ana()).await
+        daemon
+            .backend
+            .clear_neighbor(underlay(peer), ClearRequest { soft, ..Default::default() }, ana())
+            .await
     };
     assert_eq!(status(&clear(9, false).await.unwrap_err()), "(404)");
     assert!(clear(2, true).await.unwrap().text.contains("exchanged again"));
@@ -217,6 +220,68 @@ async fn clearing_does_what_it_says_or_says_why_not() {
     assert_eq!(line.last_reset.as_ref().unwrap().last_reset_due_to, "reset by an operator");
     assert_eq!(line.connections_dropped, 1);
     assert_eq!(status(&clear(2, true).await.unwrap_err()), "(409)");
+}
+
+#[tokio::test]
+async fn a_soft_clear_goes_one_way_if_asked_and_a_message_goes_with_a_reset_only() {
+    let daemon = Daemon::two();
+    let clear = async |request| {
+        daemon.backend.clear_neighbor(underlay(2), request, ana()).await.map(|done| done.text)
+    };
+    let soft = |direction| ClearRequest { soft: true, direction: Some(direction), message: None };
+    let text = clear(soft(SoftDirection::In)).await.unwrap();
+    assert!(text.contains("is asked for its routes"), "{text}");
+    let text = clear(soft(SoftDirection::Out)).await.unwrap();
+    assert!(text.contains("our routes are sent"), "{text}");
+    let message = Some("x".repeat(256));
+    let wrong = ClearRequest { message: message.clone(), ..soft(SoftDirection::In) };
+    assert_eq!(status(&clear(wrong).await.unwrap_err()), "(400)");
+    let wrong = ClearRequest { soft: false, ..soft(SoftDirection::In) };
+    assert_eq!(status(&clear(wrong).await.unwrap_err()), "(400)");
+    let text = clear(ClearRequest { message, ..ClearRequest::default() }).await.unwrap();
+    assert!(text.ends_with("the first 255 octets of the message"), "{text}");
+}
+
+#[tokio::test]
+async fn the_events_tell_of_refreshes_and_of_what_was_said_at_a_reset() {
+    let daemon = Daemon::two();
+    let clear = async |request| daemon.backend.clear_neighbor(underlay(2), request, ana()).await;
+    let events = async || {
+        let neighbor = daemon.backend.neighbor(underlay(2)).await.unwrap();
+        neighbor.events.into_iter().map(|event| event.text).collect::<Vec<_>>()
+    };
+    clear(ClearRequest { soft: true, ..ClearRequest::default() }).await.unwrap();
+    for text in ["we ask the neighbor", "begins to send", "routes gone: 0", "have been sent again"]
+    {
+        assert!(events().await.iter().any(|e| e.contains(text)), "{text}: {:?}", events().await);
+    }
+    let message = Some("new\noptics".to_owned());
+    clear(ClearRequest { message, ..ClearRequest::default() }).await.unwrap();
+    let told = events().await;
+    let said = "cleared by the operator, saying \"new\\noptics\"";
+    assert!(told.iter().any(|e| e.contains(said)), "{told:?}");
+}
+
+#[tokio::test]
+async fn roles_are_shown_and_their_mismatch_is_a_cause_of_its_own() {
+    use evpn_proto::bgp::role::Role;
+    let with = |ours, theirs| {
+        two(move |settings: &mut Settings| {
+            let role = if settings.asn == Asn(65001) { ours } else { theirs };
+            settings.neighbors[0].session.role = Some(role);
+        })
+    };
+    let daemon = Daemon::new(with(Role::Customer, Role::Provider), Kernel::default());
+    let neighbor = daemon.backend.neighbor(underlay(2)).await.unwrap();
+    let roles = (neighbor.local_role.as_deref(), neighbor.remote_role.as_deref());
+    assert_eq!(roles, (Some("customer"), Some("provider")));
+    let role = neighbor.neighbor_capabilities.iter().find(|c| c.name == "role").unwrap();
+    assert!(role.advertised && role.received);
+    let daemon = Daemon::new(with(Role::Customer, Role::Peer), Kernel::default());
+    let reset = daemon.backend.neighbor(underlay(2)).await.unwrap().last_reset.unwrap();
+    let shown = (reset.cause.as_str(), reset.last_reset_due_to.as_str());
+    let text = "it says that it is our peer, and we are to be its customer";
+    assert_eq!(shown, ("roleMismatch", text));
 }
 
 #[tokio::test]

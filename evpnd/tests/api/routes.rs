@@ -96,7 +96,10 @@ async fn who_gives_an_order_the_kernel_says() {
     let server = Server::start();
     let client = server.client();
     let peer = IpAddr::from([10, 0, 0, 2]);
-    let done = client.clear_neighbor(peer, ClearRequest { soft: true }).await.unwrap();
+    let done = client
+        .clear_neighbor(peer, ClearRequest { soft: true, ..Default::default() })
+        .await
+        .unwrap();
     let uid = nix::unistd::getuid();
     assert!(done.text.contains(&format!("uid {uid}")), "{}", done.text);
     let order = OverrideRequest {

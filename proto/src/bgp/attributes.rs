@@ -345,7 +345,7 @@ impl PmsiTunnel {
 /// AGGREGATOR is kept with a 4-octet AS, whatever the width it came in (RFC 6793 section 4).
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct RawAttribute {
-    /// Optional, transitive and partial as received. ATOMIC_AGGREGATE apart, only optional
+    /// Optional, transitive and partial as received. ATOMIC_AGGREGATE and AIGP apart, only optional
     /// transitive attributes are kept.
     pub flags: u8,
     /// Its code.

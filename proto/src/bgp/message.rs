@@ -3,6 +3,7 @@
 //! **A value of these types can always be encoded; whatever cannot is refused when it is read.**
 
 use super::attributes::PathAttributes;
+use super::role::Role;
 use super::wire::error::{Action, UpdateError};
 pub use crate::types::Family;
 use crate::types::{Asn, Route, RouteKey};
@@ -48,6 +49,8 @@ pub enum Capability {
     RouteRefresh,
     /// Code 6 (RFC 8654).
     ExtendedMessage,
+    /// Code 9 (RFC 9234); a role that is not given out is [`Self::Unknown`].
+    Role(Role),
     /// Code 64 (RFC 4724, N flag RFC 8538).
     GracefulRestart(GracefulRestart),
     /// Code 65 (RFC 6793).

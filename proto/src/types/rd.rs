@@ -1,6 +1,7 @@
 //! Route distinguishers (RFC 4364 section 4.2).
 
-use super::ParseError;
+use super::asn::decimal;
+use super::{Asn, ParseError};
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
@@ -50,20 +51,40 @@ impl fmt::Debug for Rd {
 impl FromStr for Rd {
     type Err = ParseError;
 
-    /// `10.0.0.1:100`, `65000:100` or `4200000000:100`.
+    /// `10.0.0.1:100`, `65000:100`, or `4200000000:100`, which is `64086.59904:100` too.
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let error = || ParseError::new(text, "a route distinguisher such as 10.0.0.1:100");
+        const SUCH_AS: &str = "a route distinguisher such as 10.0.0.1:100, 65000:100 or 1.10:100";
+        let error = || ParseError::new(text, SUCH_AS);
         let (administrator, number) = text.rsplit_once(':').ok_or_else(error)?;
         if let Ok(address) = administrator.parse::<Ipv4Addr>() {
-            return Ok(Self::ipv4(address, number.parse().map_err(|_| error())?));
+            return Ok(Self::ipv4(address, decimal(number).ok_or_else(error)?));
         }
-        let asn: u32 = administrator.parse().map_err(|_| error())?;
+        let Asn(asn) = administrator.parse().map_err(|_| error())?;
         let [a, b, c, d] = asn.to_be_bytes();
         if asn <= u32::from(u16::MAX) {
-            let [w, x, y, z] = number.parse::<u32>().map_err(|_| error())?.to_be_bytes();
+            let [w, x, y, z] = decimal(number).map(u32::to_be_bytes).ok_or_else(error)?;
             return Ok(Self([0, 0, c, d, w, x, y, z]));
         }
-        let [x, y] = number.parse::<u16>().map_err(|_| error())?.to_be_bytes();
+        let [x, y] = decimal(number).map(u16::to_be_bytes).ok_or_else(error)?;
         Ok(Self([0, 2, a, b, c, d, x, y]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_as_is_read_in_both_notations() {
+        for text in ["65000:100", "10.0.0.1:100", "4200000000:100", "0:4294967295"] {
+            assert_eq!(text.parse::<Rd>().map(|rd| rd.to_string()).as_deref(), Ok(text));
+        }
+        for (dotted, plain) in [("1.10:100", "65546:100"), ("0.65000:70000", "65000:70000")] {
+            assert_eq!(dotted.parse::<Rd>(), plain.parse(), "{dotted}");
+        }
+        for text in ["100", "1.10:65536", "1.65536:1", "1.2.3:1", "10.0.0.1:65536", "+1:1", "1:+1"]
+        {
+            assert!(text.parse::<Rd>().is_err(), "{text}");
+        }
     }
 }

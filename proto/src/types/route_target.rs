@@ -1,5 +1,6 @@
 //! Route targets (RFC 4360 section 4, RFC 5668, automatic form RFC 8365 section 5.1.2.1).
 
+use super::asn::decimal;
 use super::{Asn, ParseError, Vni};
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -71,18 +72,18 @@ impl fmt::Debug for RouteTarget {
 impl FromStr for RouteTarget {
     type Err = ParseError;
 
-    /// `65000:100`, `10.0.0.1:100` or `4200000000:100`.
+    /// `65000:100`, `10.0.0.1:100`, or `4200000000:100`, which is `64086.59904:100` too.
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let error = || ParseError::new(text, "a route target such as 65000:100");
+        let error = || ParseError::new(text, "a route target such as 65000:100 or 1.10:100");
         let (administrator, number) = text.rsplit_once(':').ok_or_else(error)?;
-        let short = || number.parse::<u16>().map(u16::to_be_bytes).map_err(|_| error());
+        let short = || decimal(number).map(u16::to_be_bytes).ok_or_else(error);
         if let Ok(address) = administrator.parse::<Ipv4Addr>() {
             let ([a, b, c, d], [x, y]) = (address.octets(), short()?);
             return Ok(Self([1, SUBTYPE_ROUTE_TARGET, a, b, c, d, x, y]));
         }
-        let asn: u32 = administrator.parse().map_err(|_| error())?;
+        let Asn(asn) = administrator.parse().map_err(|_| error())?;
         if let Ok(asn) = u16::try_from(asn) {
-            return Ok(Self::two_octet_as(asn, number.parse().map_err(|_| error())?));
+            return Ok(Self::two_octet_as(asn, decimal(number).ok_or_else(error)?));
         }
         let ([a, b, c, d], [x, y]) = (asn.to_be_bytes(), short()?);
         Ok(Self([2, SUBTYPE_ROUTE_TARGET, a, b, c, d, x, y]))
@@ -100,6 +101,16 @@ mod tests {
         }
         assert!("65000".parse::<RouteTarget>().is_err());
         assert!("4200000000:65536".parse::<RouteTarget>().is_err());
+        for (dotted, plain) in [
+            ("1.10:100", "65546:100"),
+            ("64086.59904:100", "4200000000:100"),
+            ("0.65000:70000", "65000:70000"),
+        ] {
+            assert_eq!(dotted.parse::<RouteTarget>(), plain.parse(), "{dotted}");
+        }
+        for text in ["1.10:65536", "1.65536:1", "1.2.3:1", "+1:1", "1:+1", ":1", "1:", "1.10:"] {
+            assert!(text.parse::<RouteTarget>().is_err(), "{text}");
+        }
     }
 
     #[test]

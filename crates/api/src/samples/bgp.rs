@@ -1,6 +1,7 @@
 //! Neighbours and routes.
 
 use super::{event, strings, v4};
+use crate::attributes::MoreAttributes;
 use crate::bgp::{BgpVni, PeerSummary, SessionState, Summary, VniKind};
 use crate::neighbor::{
     CapabilityState, FamilyCounters, GracefulRestartState, MessageErrors, MessageStats, Neighbor,
@@ -182,6 +183,9 @@ pub fn neighbor() -> Neighbor {
             ..MessageErrors::default()
         },
         route_reflector_client: true,
+        aigp: true,
+        local_role: Some("customer".into()),
+        remote_role: Some("provider".into()),
         connections_established: 2,
         connections_dropped: 1,
         last_reset: Some(LastReset::new(&Cause::HoldExpired { seconds: 90 }, peer, 3_800_000)),
@@ -215,6 +219,7 @@ pub(super) fn best() -> RoutePath {
         community: vec![],
         extended_community: strings(["RT:65011:100", "ET:8", "MM:1"]),
         link_bandwidth: Some(125_000_000),
+        more: MoreAttributes::default(),
         age_msec: 62_000,
     }
 }
@@ -236,6 +241,18 @@ pub fn routes() -> Page<Route> {
         selection_reason: None,
         rejected: Some("our own AS 65000 is in the AS path".into()),
         path: "65001 65000 65011".into(),
+        more: MoreAttributes {
+            large_community: strings(["65011:1:2", "65011:1:4294967295"]),
+            extended_ipv6_community: strings(["RT:[2001:db8::1]:100"]),
+            originator_id: Some(Ipv4Addr::new(10, 0, 0, 11)),
+            cluster_list: vec![Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(10, 0, 0, 3)],
+            aigp_metric: Some(20),
+            otc: Some(65_001),
+            aggregator_as: Some(65_011),
+            aggregator_id: Some(Ipv4Addr::new(10, 0, 0, 11)),
+            atomic_aggregate: true,
+            other_attributes: strings(["attribute 99, not known: 0102"]),
+        },
         ..best.clone()
     };
     let own = RoutePath {

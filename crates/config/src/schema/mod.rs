@@ -15,6 +15,7 @@ pub(crate) mod log;
 pub(crate) mod multipath;
 pub(crate) mod neighbor;
 pub(crate) mod router;
+mod session;
 pub(crate) mod unicast;
 pub(crate) mod vni;
 pub(crate) mod vrf;

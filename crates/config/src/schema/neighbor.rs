@@ -3,6 +3,7 @@
 //! **A neighbor that has been read is complete: nothing needs to look at its group again.**
 
 use super::router::Router;
+use super::session::{self, Session};
 use super::{Default, Key, SectionDoc, seconds};
 use crate::parse::{self, Parsed};
 use crate::problem::Problem;
@@ -10,6 +11,7 @@ use crate::section::{Reading, Section};
 use crate::source::{Node, Place, Value};
 use crate::value::{PeerAs, as_duration, as_optional_text, as_text, as_texts, show_duration};
 use crate::{Effect, suggest};
+use evpn_proto::bgp::role::Role;
 use evpn_proto::types::{Asn, Family};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -51,6 +53,15 @@ pub struct Neighbor {
     pub password_file: Option<PathBuf>,
     /// The most hops that its packets may have come (RFC 5082); none: not looked at.
     pub ttl_security: Option<u8>,
+    /// What we are to a neighbor of another AS (RFC 9234).
+    #[serde(serialize_with = "as_optional_text")]
+    pub role: Option<Role>,
+    /// Whether it is refused if it does not say what it is.
+    pub role_strict: bool,
+    /// What its operator is told when `shutdown` ends the session (RFC 9003).
+    pub shutdown_message: Option<String>,
+    /// Whether the accumulated IGP metric is taken from it and told to it (RFC 7311).
+    pub aigp: bool,
     /// The TCP port to connect to.
     pub port: u16,
     /// The hold time that we propose, whole seconds, 0 or at least 3 s (RFC 4271 section 4.2).
@@ -190,6 +201,7 @@ pub(crate) static GROUP: SectionDoc = SectionDoc {
             effect: Effect::Live,
         }],
         COMMON_KEYS,
+        session::KEYS,
         TIMER_KEYS,
     ],
 };
@@ -221,6 +233,7 @@ pub(crate) static NEIGHBOR: SectionDoc = SectionDoc {
             },
         ],
         COMMON_KEYS,
+        session::KEYS,
         TIMER_KEYS,
     ],
 };
@@ -237,6 +250,7 @@ struct Common {
     max_prefix: Option<u32>,
     password_file: Option<PathBuf>,
     ttl_security: Option<u8>,
+    session: Session,
     port: u16,
     timers: Timers,
 }
@@ -271,6 +285,7 @@ fn read_common(section: &Section<'_>, reading: &mut Reading) -> Common {
         max_prefix: section.opt(reading, "max-prefix", parse::integer(1..=u32::MAX.into())),
         password_file: section.opt(reading, "password-file", parse::path),
         ttl_security: section.opt(reading, "ttl-security", parse::integer(1..=254)),
+        session: session::read(section, reading),
         port: section.get(reading, "port", parse::integer(1..=65_535)),
         timers: read_timers(section, reading),
     }
@@ -394,6 +409,9 @@ fn read_one(
         let help = "remove it: routes of other ASes are passed on anyway, with or without it";
         section.refuse(reading, "route-reflector-client", message, help.into());
     }
+    let internal = asn.is_internal(router.asn);
+    session::check(&common.session, section, reading, internal);
+    let aigp = session::aigp(&common.session, section, reading, internal);
     if common.ttl_security.is_some() && section.has("multihop") {
         let message = "ttl-security and multihop exclude each other".to_owned();
         let help = "remove multihop: with ttl-security packets leave with a TTL of 255";
@@ -426,6 +444,10 @@ fn read_one(
         max_prefix: common.max_prefix,
         password_file: common.password_file,
         ttl_security: common.ttl_security,
+        role: common.session.role,
+        role_strict: common.session.role_strict,
+        shutdown_message: common.session.shutdown_message,
+        aigp,
         port: common.port,
         hold,
         keepalive,

@@ -19,6 +19,8 @@ pub struct Router {
     /// Our AS number.
     #[serde(rename = "as", serialize_with = "as_text")]
     pub asn: Asn,
+    /// How evpnctl writes AS numbers in its text.
+    pub as_notation: AsNotation,
     /// The BGP identifier; none: derived at start (RFC 6286).
     #[serde(serialize_with = "as_optional_text")]
     pub id: Option<Ipv4Addr>,
@@ -48,6 +50,17 @@ pub struct Router {
     pub sweep_delay: Duration,
 }
 
+/// How AS numbers are written for people (RFC 5396).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AsNotation {
+    /// A decimal number.
+    #[default]
+    Plain,
+    /// With a dot where 16 bits do not hold it.
+    Dot,
+}
+
 /// The largest restart time: twelve bits (RFC 4724 section 3).
 const MAX_RESTART_SECONDS: u64 = 4095;
 
@@ -60,6 +73,13 @@ pub(crate) static ROUTER: SectionDoc = SectionDoc {
             default: Default::Required("write as = 65001 under [router], with your AS number"),
             why: "our AS number",
             effect: Effect::Restart,
+        },
+        Key {
+            name: "as-notation",
+            kind: "\"plain\" or \"dot\"",
+            default: Default::Value("'plain'"),
+            why: "how evpnctl writes AS numbers in text (RFC 5396); both are read, and JSON has numbers",
+            effect: Effect::Live,
         },
         Key {
             name: "id",
@@ -114,7 +134,7 @@ pub(crate) static ROUTER: SectionDoc = SectionDoc {
             name: "stale-time",
             kind: "duration, 1s to 1h",
             default: Default::Value("'360s'"),
-            why: "the most from a neighbor's return to its End-of-RIB; a full table takes minutes",
+            why: "the most from a neighbor's return to its End-of-RIB, and for a refresh of its routes; a full table takes minutes",
             effect: Effect::Live,
         },
         Key {
@@ -132,6 +152,11 @@ pub(crate) fn read(root: &Section<'_>, reading: &mut Reading) -> Router {
     section.finish(reading);
     Router {
         asn: section.opt(reading, "as", parse::asn).unwrap_or(Asn(0)),
+        as_notation: section.get(
+            reading,
+            "as-notation",
+            parse::word(&[("plain", AsNotation::Plain), ("dot", AsNotation::Dot)]),
+        ),
         id: section.opt(reading, "id", parse::router_id),
         cluster_id: section.opt(reading, "cluster-id", parse::router_id),
         vtep: section.opt(reading, "vtep", parse::host_address),

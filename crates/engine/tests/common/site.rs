@@ -79,8 +79,10 @@ pub(crate) fn settings(n: u8, peers: &[u8], ases: Ases) -> Settings {
             address: underlay(*peer),
             session,
             shutdown: false,
+            shutdown_message: String::new(),
             multihop: false,
             route_reflector_client: false,
+            aigp: ases == Ases::One,
             max_prefix: None,
         }
     };

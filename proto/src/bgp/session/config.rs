@@ -3,6 +3,7 @@
 //! **A configuration names what we offer; what holds is what both sides' OPENs agree upon.**
 
 use crate::bgp::message::{AddPath, Family};
+use crate::bgp::role::Role;
 use crate::types::Asn;
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -108,6 +109,10 @@ pub struct SessionConfig {
     pub extended_message: bool,
     /// Offer enhanced route refresh (RFC 7313): the engine marks begin and end of a refresh.
     pub enhanced_route_refresh: bool,
+    /// What we are toward a neighbor of another AS (RFC 9234).
+    pub role: Option<Role>,
+    /// Refuse a neighbor that does not say what it is.
+    pub role_strict: bool,
 }
 
 impl SessionConfig {
@@ -131,7 +136,9 @@ impl SessionConfig {
             add_path: Vec::new(),
             graceful_restart: None,
             extended_message: true,
-            enhanced_route_refresh: false,
+            enhanced_route_refresh: true,
+            role: None,
+            role_strict: false,
         }
     }
 
@@ -156,6 +163,9 @@ impl SessionConfig {
         if !whole(hold, HOLD_TIME_MAX) || matches!(hold.as_secs(), 1 | 2) {
             return Err(ConfigError::HoldTime(hold));
         }
+        if self.role.is_some() && self.peer_as.accepts(self.local_as, self.local_as) {
+            return Err(ConfigError::Role);
+        }
         match &self.graceful_restart {
             Some(gr) if !whole(gr.restart_time, RESTART_TIME_MAX) => {
                 Err(ConfigError::RestartTime(gr.restart_time))
@@ -178,6 +188,8 @@ impl SessionConfig {
             && self.add_path == other.add_path
             && self.extended_message == other.extended_message
             && self.enhanced_route_refresh == other.enhanced_route_refresh
+            && self.role == other.role
+            && self.role_strict == other.role_strict
             && restart_time(self) == restart_time(other)
     }
 }
@@ -197,6 +209,9 @@ pub enum ConfigError {
     /// RFC 4724 section 3.
     #[error("restart time {0:?} is not allowed: give 0 to 4095 whole seconds")]
     RestartTime(Duration),
+    /// RFC 9234 section 3.
+    #[error("a neighbor of our own AS has no role: leave it out")]
+    Role,
 }
 
 /// What a new configuration demands of a session.

@@ -6,7 +6,7 @@ use super::events::{ConnectionId, ReceivedMessage, TransportError};
 use super::open::Notice;
 use super::reason::Reason;
 use super::state::SessionState;
-use crate::bgp::message::{Message, Open};
+use crate::bgp::message::{Family, Message, Open};
 use crate::types::Time;
 use std::collections::VecDeque;
 use std::fmt;
@@ -107,6 +107,52 @@ pub enum EventKind {
     },
     /// It came up, but.
     Notice(Notice),
+    /// Routes of a family are exchanged again.
+    Refresh {
+        /// Which.
+        family: Family,
+        /// How far that is.
+        step: RefreshStep,
+    },
+}
+
+/// How far an exchange of routes that are known already is (RFC 2918, RFC 7313).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RefreshStep {
+    /// We ask for the neighbor's routes.
+    Asked,
+    /// Ours are sent again, because the neighbor or the operator asks.
+    Sending,
+    /// All of ours have been sent again.
+    Sent,
+    /// The neighbor begins to send its own again.
+    Begun,
+    /// It has sent all; so many that it had told before are gone.
+    Ended(usize),
+    /// It did not say that it has sent all, and so many that it did not send are gone.
+    TimedOut(usize),
+    /// It begins before its End-of-RIB, which counts for nothing (RFC 7313 section 4).
+    TooEarly,
+    /// It begins again at once, which counts for nothing.
+    TooSoon,
+}
+
+impl fmt::Display for RefreshStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Asked => f.write_str("we ask the neighbor for its routes"),
+            Self::Sending => f.write_str("our routes are sent again"),
+            Self::Sent => f.write_str("all of our routes have been sent again"),
+            Self::Begun => f.write_str("the neighbor begins to send its routes again"),
+            Self::Ended(gone) => write!(f, "ended by the neighbor, routes gone: {gone}"),
+            Self::TimedOut(gone) => write!(
+                f,
+                "begun and not ended by the neighbor in time (stale-time), routes gone: {gone}"
+            ),
+            Self::TooEarly => f.write_str("begun by the neighbor before its End-of-RIB: ignored"),
+            Self::TooSoon => f.write_str("begun again by the neighbor within a second: ignored"),
+        }
+    }
 }
 
 impl fmt::Display for EventKind {
@@ -116,6 +162,9 @@ impl fmt::Display for EventKind {
             Self::ConnectFailed(error) => write!(f, "dial failed: {error}"),
             Self::Ended { connection, reason } => write!(f, "connection {connection}: {reason}"),
             Self::Notice(notice) => notice.fmt(f),
+            Self::Refresh { family, step } => {
+                write!(f, "refresh of family {}/{}: {step}", family.afi, family.safi)
+            }
         }
     }
 }

@@ -41,6 +41,7 @@ mod notification;
 mod open;
 mod opening;
 mod reason;
+mod role;
 mod state;
 mod timers;
 
@@ -54,7 +55,7 @@ pub use config::{
 pub use events::{
     ConnectionId, Detector, Direction, Input, Output, ReceivedMessage, Routes, TransportError,
 };
-pub use history::{EVENTS_MAX, Event, EventKind, MessageCounts, Reset};
+pub use history::{EVENTS_MAX, Event, EventKind, MessageCounts, RefreshStep, Reset};
 pub use notification::{
     SHUTDOWN_TEXT_OCTETS_MAX, describe as describe_notification, shutdown_text,
 };
@@ -63,7 +64,7 @@ pub use reason::{OpenRefusal, Reason, StopReason};
 pub use state::{Endpoints, SessionState};
 pub use timers::Timer;
 
-use crate::bgp::message::{Capability, Message, Open};
+use crate::bgp::message::{Capability, Family, Message, Open};
 use crate::types::Time;
 use history::History;
 use state::State;
@@ -245,6 +246,11 @@ impl Session {
     /// The last [`EVENTS_MAX`] events, oldest first.
     pub fn events(&self) -> impl DoubleEndedIterator<Item = &Event> + ExactSizeIterator {
         self.history.events()
+    }
+
+    /// Remembers how far an exchange of routes is, which is the engine's to know.
+    pub fn note_refresh(&mut self, now: Time, family: Family, step: RefreshStep) {
+        self.history.note(now, EventKind::Refresh { family, step });
     }
 
     fn tell_state(&mut self, now: Time, from: SessionState) {

@@ -22,6 +22,7 @@ pub(super) mod open {
     pub(in super::super) const BAD_PEER_AS: u8 = 2;
     pub(in super::super) const BAD_IDENTIFIER: u8 = 3;
     pub(in super::super) const BAD_HOLD_TIME: u8 = 6;
+    pub(in super::super) const ROLE_MISMATCH: u8 = 11;
 }
 
 /// Subcodes of Cease (RFC 4486, RFC 8538, RFC 9384).
@@ -61,11 +62,30 @@ pub(super) fn cease_with_text(subcode: u8, text: &str) -> Notification {
 
 /// The text of an Administrative Shutdown or Reset, if it holds one that is well formed.
 pub fn shutdown_text(notification: &Notification) -> Option<String> {
+    communication(notification)?.ok().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// The shutdown communication of an Administrative Shutdown or Reset, if there is one; where it is
+/// not well formed, its octets.
+fn communication(notification: &Notification) -> Option<Result<&str, &[u8]>> {
     let spoken = notification.code == code::CEASE
         && matches!(notification.subcode, cease::ADMIN_SHUTDOWN | cease::ADMIN_RESET);
     let (length, rest) = notification.data.split_first().filter(|_| spoken)?;
-    let text = rest.get(..usize::from(*length))?;
-    std::str::from_utf8(text).ok().filter(|text| !text.is_empty()).map(str::to_owned)
+    let text = rest.get(..usize::from(*length)).and_then(|text| std::str::from_utf8(text).ok());
+    Some(text.ok_or(&notification.data))
+}
+
+/// What was said, escaped: neither a control character nor one that turns the direction of writing
+/// comes through. RFC 9003 §4: of what is not well formed the operator hears too, in hexadecimal.
+fn said(notification: &Notification) -> Option<String> {
+    Some(match communication(notification)? {
+        Ok("") => return None,
+        Ok(text) => format!(" {text:?}"),
+        Err(octets) => {
+            let hex: String = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+            format!(" with a shutdown communication that is not well formed: {hex}")
+        }
+    })
 }
 
 /// Wraps a NOTIFICATION so that a neighbor that keeps our routes upon NOTIFICATIONs drops them
@@ -104,8 +124,7 @@ pub fn describe(notification: &Notification) -> String {
         let name = subcode_name(code, subcode).unwrap_or_else(|| code_name(code));
         format!(" of {name} ({code}/{subcode})")
     });
-    let spoken = shutdown_text(inner.as_ref().unwrap_or(notification));
-    let spoken = spoken.map(|text| format!(" {text:?}"));
+    let spoken = said(inner.as_ref().unwrap_or(notification));
     let (wrapped, spoken) = (wrapped.unwrap_or_default(), spoken.unwrap_or_default());
     format!("{name} ({}/{}){wrapped}{spoken}", numbers.0, numbers.1)
 }
@@ -121,6 +140,9 @@ pub(super) const fn remedy(notification: &Notification) -> Option<&'static str> 
         }
         (code::OPEN, open::BAD_HOLD_TIME) => {
             Some("the neighbor wants a longer hold time: raise ours")
+        }
+        (code::OPEN, open::ROLE_MISMATCH) => {
+            Some("`role` here and the neighbor's role for us must be each other's opposite")
         }
         (code::OPEN, 7) => Some("the neighbor demands a capability that we do not offer"),
         (code::HOLD_TIMER, _) => {
@@ -165,7 +187,7 @@ const fn subcode_name(code: u8, subcode: u8) -> Option<&'static str> {
         (code::OPEN, 4) => "Unsupported Optional Parameter",
         (code::OPEN, open::BAD_HOLD_TIME) => "Unacceptable Hold Time",
         (code::OPEN, 7) => "Unsupported Capability",
-        (code::OPEN, 11) => "Role Mismatch",
+        (code::OPEN, open::ROLE_MISMATCH) => "Role Mismatch",
         (code::UPDATE, 1) => "Malformed Attribute List",
         (code::UPDATE, 2) => "Unrecognized Well-known Attribute",
         (code::UPDATE, 3) => "Missing Well-known Attribute",

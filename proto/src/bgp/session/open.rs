@@ -4,9 +4,11 @@
 
 use super::config::SessionConfig;
 use super::reason::{Ending, OpenRefusal};
+use super::role;
 use crate::bgp::message::{
     AddPath, Capability, Family, ForwardingPreserved, GracefulRestart, Open,
 };
+use crate::bgp::role::Role;
 use crate::bgp::wire::FamilySet;
 use crate::types::{AS_TRANS, Asn};
 use std::fmt;
@@ -60,6 +62,8 @@ pub struct Negotiated {
     /// The neighbor's graceful restart with the families in common only, where both offer it. Its
     /// N is set only if ours is too.
     pub graceful_restart: Option<GracefulRestart>,
+    /// What we are to a neighbor of another AS (RFC 9234), whether or not it says what it is.
+    pub role: Option<Role>,
 }
 
 impl Negotiated {
@@ -178,6 +182,7 @@ pub(super) fn our_open(config: &SessionConfig) -> Open {
         capabilities.push(Capability::AddPath(config.add_path.clone()));
     }
     capabilities.push(Capability::FourOctetAs(config.local_as));
+    capabilities.extend(config.role.map(Capability::Role));
     if let Some(restart) = &config.graceful_restart {
         let forwarding = |family: &Family| match restart.preserved.contains(family) {
             true => ForwardingPreserved::Yes,
@@ -220,6 +225,7 @@ pub(super) fn negotiate(
     if matches!(received.hold_time.as_secs(), 1 | 2) {
         return Err(OpenRefusal::HoldTime(received.hold_time));
     }
+    let role = role::agree(config, received, kind)?;
     let hold_time = sent.hold_time.min(received.hold_time);
     let third = hold_time / 3;
     let keepalive_interval =
@@ -252,6 +258,7 @@ pub(super) fn negotiate(
             .collect(),
         add_path_sent: families.iter().copied().filter(|f| add_path(sent, received, *f)).collect(),
         families,
+        role,
         sent: sent.clone(),
         received: received.clone(),
     })

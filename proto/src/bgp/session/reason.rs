@@ -8,6 +8,7 @@ use super::events::{Detector, TransportError};
 use super::notification::{self, cease, code, describe};
 use super::state::SessionState;
 use crate::bgp::message::Notification;
+use crate::bgp::role::Role;
 use crate::types::Asn;
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -101,14 +102,52 @@ pub enum OpenRefusal {
     /// 2/6.
     #[error("peer offers a hold time of {0:?}: it must be 0 or at least 3 s")]
     HoldTime(Duration),
+    /// 2/11 (RFC 9234 section 4.2).
+    #[error(
+        "peer says it is our {}, and we are to be its {ours}: correct `role` here or at the peer, its opposite is {}",
+        Self::role_name(*.theirs), .ours.opposite()
+    )]
+    RoleMismatch {
+        /// What we are.
+        ours: Role,
+        /// The number that the OPEN says.
+        theirs: u8,
+    },
+    /// 2/11: it does not say what it is, and we insist.
+    #[error(
+        "peer does not say its role, and `role-strict` wants it to be {}: give it that role there, or remove `role-strict`",
+        .ours.opposite()
+    )]
+    NoRole {
+        /// What we are.
+        ours: Role,
+    },
+    /// 2/11: it says that it is several.
+    #[error(
+        "peer says two roles, {} and {}: report this to its vendor",
+        Self::role_name(*.first), Self::role_name(*.other)
+    )]
+    SeveralRoles {
+        /// The first number.
+        first: u8,
+        /// Another one.
+        other: u8,
+    },
 }
 
 impl OpenRefusal {
+    fn role_name(number: u8) -> String {
+        Role::from_number(number).map_or_else(|| format!("role {number}"), |role| role.to_string())
+    }
+
     fn notification(self) -> Notification {
         let subcode = match self {
             Self::WrongAs { .. } => notification::open::BAD_PEER_AS,
             Self::NoRouterId | Self::SameRouterId(_) => notification::open::BAD_IDENTIFIER,
             Self::HoldTime(_) => notification::open::BAD_HOLD_TIME,
+            Self::RoleMismatch { .. } | Self::NoRole { .. } | Self::SeveralRoles { .. } => {
+                notification::open::ROLE_MISMATCH
+            }
         };
         notification::plain(code::OPEN, subcode)
     }

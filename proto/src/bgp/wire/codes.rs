@@ -46,6 +46,8 @@ pub mod open {
     pub const UNACCEPTABLE_HOLD_TIME: u8 = 6;
     /// Unsupported Capability (RFC 5492 section 5).
     pub const UNSUPPORTED_CAPABILITY: u8 = 7;
+    /// Role Mismatch (RFC 9234 section 4.2).
+    pub const ROLE_MISMATCH: u8 = 11;
 }
 
 /// Subcodes of an UPDATE Message Error (RFC 4271 section 6.3).
@@ -135,6 +137,8 @@ pub mod capability {
     pub const EXTENDED_NEXT_HOP: u8 = 5;
     /// Extended message (RFC 8654).
     pub const EXTENDED_MESSAGE: u8 = 6;
+    /// BGP Role (RFC 9234).
+    pub const ROLE: u8 = 9;
     /// Graceful restart (RFC 4724).
     pub const GRACEFUL_RESTART: u8 = 64;
     /// 4-octet AS numbers (RFC 6793).

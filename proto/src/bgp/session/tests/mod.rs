@@ -7,10 +7,11 @@ mod graceful_restart;
 mod liveness;
 mod opens;
 mod pair;
+mod roles;
 mod start_stop;
 
 use super::*;
-use crate::bgp::message::{Capability, Family, Notification, Open};
+use crate::bgp::message::{Capability, Notification, Open};
 use crate::types::Asn;
 use pair::Pair;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -109,7 +109,7 @@ fn what_both_offer_is_negotiated() {
     assert_eq!(negotiated.kind, PeerKind::External);
     assert_eq!(negotiated.families, [Family::EVPN]);
     assert!(negotiated.four_octet_as && negotiated.route_refresh);
-    assert!(!negotiated.enhanced_route_refresh);
+    assert!(negotiated.enhanced_route_refresh);
     assert_eq!(negotiated.send_length_max, 65535);
     assert_eq!(negotiated.graceful_restart, None);
     assert_eq!(negotiated.notices(), []);

@@ -189,6 +189,43 @@ fn a_lost_neighbor_that_dials_is_let_in_during_the_back_off_and_a_wrong_one_is_n
     assert_eq!(notifications(&outputs), [(6, 5)]);
 }
 
+/// What is told of a NOTIFICATION that the neighbor sends in Established, in the reason of the reset.
+fn told_of(subcode: u8, data: &[u8]) -> String {
+    let mut script = Script::new(config());
+    let connection = script.establish(peer_open());
+    let notification = Notification { code: 6, subcode, data: data.to_vec().into() };
+    script.receive(connection, ReceivedMessage::Notification(notification));
+    let reason = script.last_reason();
+    let events: Vec<String> = script.session.events().map(|e| e.kind.to_string()).collect();
+    assert!(events.iter().any(|e| e.ends_with(&reason)), "{events:?}");
+    reason
+}
+
+#[test]
+fn what_the_neighbor_says_at_a_shutdown_is_shown_and_does_nothing_to_a_terminal() {
+    let say = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    let told = told_of(2, &say("rack 7 moves, cäll 42"));
+    assert!(told.contains("Administrative Shutdown (6/2) \"rack 7 moves, cäll 42\""), "{told}");
+    let told = told_of(4, &say("a\x1b[2Jb\nc\u{202e}d\u{7}\"e"));
+    assert!(told.contains("\"a\\u{1b}[2Jb\\nc\\u{202e}d\\u{7}\\\"e\""), "{told}");
+    assert!(!told.contains(|c: char| c.is_control() || c == '\u{202e}'), "{told}");
+    // RFC 8538 section 3.1: within a hard reset too.
+    let told = told_of(9, &[&[6, 4][..], &say("maintenance")].concat());
+    assert!(told.contains("Administrative Reset (6/4) \"maintenance\""), "{told}");
+}
+
+#[test]
+fn a_shutdown_communication_that_is_not_well_formed_is_shown_as_octets() {
+    for data in [&[5, b'a', b'b'][..], &[2, 0xc3, 0x28]] {
+        let hex: String = data.iter().map(|octet| format!("{octet:02x}")).collect();
+        let told = told_of(2, data);
+        assert!(told.contains(&format!("is not well formed: {hex}")), "{told}");
+    }
+    for data in [&[][..], &[0]] {
+        assert!(!told_of(2, data).contains("communication"));
+    }
+}
+
 #[test]
 fn a_shutdown_text_is_cut_at_a_character() {
     let long = "é".repeat(200);

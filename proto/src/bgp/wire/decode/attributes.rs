@@ -278,11 +278,8 @@ impl<'a> Collected<'a> {
             }
             // Of no use to the routes of MP_REACH_NLRI, which has its own (RFC 4760 §3).
             Some(AttributeValue::NextHop(hop)) => self.next_hop = Some(hop),
-            // A metric of the IGP is nobody's
-            // where AIGP is not enabled, as it is not here (RFC 7311 §3.4): well formed or not, it
-            // is dropped like any optional attribute that is neither known nor transitive.
-            Some(AttributeValue::Aigp(_)) => {}
-            // Relayed as they came, once they have been found well formed.
+            // Relayed as they came, once they have been found well formed. Of these AIGP is not
+            // transitive: whether it is taken is the session's to say (RFC 7311 §3.4).
             _ => self.unknown.push(next.raw()),
         }
         Ok(())

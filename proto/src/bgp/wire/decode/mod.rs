@@ -22,6 +22,7 @@ pub use inspect::{
     Inspection, SeenAttribute, SeenRoute, inspect_message, inspect_nlri, inspect_update,
 };
 pub use nlri::{Direction, PathIds, Routes, decode_nlri};
+pub use value::relayed;
 
 use super::codes::{error, header, route_refresh};
 use super::error::{ErrorKind, WireError};

@@ -14,6 +14,7 @@ use super::faults::Refusal;
 use crate::bgp::message::{
     AddPath, Capability, Family, ForwardingPreserved, GracefulRestart, Notification, Open,
 };
+use crate::bgp::role::Role;
 use crate::bgp::wire::codes::{capability as code, error, open as sub};
 use crate::bgp::wire::error::{ErrorKind, WireError};
 use crate::bgp::wire::reader::Reader;
@@ -137,6 +138,10 @@ fn capability(code: u8, value: Reader<'_>) -> Result<Capability, WireError> {
         code::ENHANCED_ROUTE_REFRESH if value.is_empty() => Some(Capability::EnhancedRouteRefresh),
         code::EXTENDED_NEXT_HOP => extended_next_hop(value).map(Capability::ExtendedNextHop),
         code::ADD_PATH => add_path(value).map(Capability::AddPath),
+        code::ROLE => match value.octets() {
+            [number] => Role::from_number(*number).map(Capability::Role),
+            _ => None,
+        },
         code::GRACEFUL_RESTART => graceful_restart(value).map(Capability::GracefulRestart),
         _ => None,
     };

@@ -7,7 +7,7 @@
 use super::as_path::{as_path, is_confederation};
 use crate::bgp::attributes::{
     AsPath, AttributeValue, Community, ExtCommunity, Ipv6ExtCommunity, LargeCommunity, Origin,
-    PmsiTunnel, Tlv, Tunnel,
+    PmsiTunnel, RawAttribute, Tlv, Tunnel,
 };
 use crate::bgp::message::Family;
 use crate::bgp::wire::codes::attribute as code;
@@ -116,6 +116,14 @@ pub(super) fn value(
         }
         _ => return list(code, octets),
     }))
+}
+
+/// What an attribute says that is [relayed](crate::bgp::attributes::PathAttributes::unknown); none
+/// where its code is not known.
+pub fn relayed(raw: &RawAttribute) -> Option<AttributeValue> {
+    // AGGREGATOR is kept with a 4-octet AS, and no other form depends on a session.
+    let context = DecodeContext { as_width: AsWidth::Four, ..DecodeContext::INITIAL };
+    value(raw.code, Reader::new(&raw.value), &context).ok().flatten()
 }
 
 /// Attributes that are nothing but a list: RFC 7606 §7 has each be of at least one item.
@@ -270,6 +278,11 @@ fn aigp(mut value: Reader<'_>) -> Result<Vec<Tlv>, WireError> {
             return Err(at.error("AIGP TLV's length", ErrorKind::BadLength(told)));
         }
         let octets = value.take(length.saturating_sub(TLV_HEAD), "AIGP TLV")?;
+        // RFC 7311 §3.2: a first metric of all ones makes it malformed.
+        let is_first = tlvs.iter().all(|tlv: &Tlv| tlv.kind != AIGP_METRIC);
+        if kind == AIGP_METRIC && is_first && octets.octets().iter().all(|octet| *octet == 0xff) {
+            return Err(at.error("AIGP metric", ErrorKind::BadValue(u32::MAX)));
+        }
         tlvs.push(Tlv { kind, value: Bytes::copy_from_slice(octets.octets()) });
     }
     Ok(tlvs)

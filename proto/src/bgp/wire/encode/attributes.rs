@@ -170,6 +170,7 @@ const fn is_recognised(code: u8) -> bool {
         code,
         code::ATOMIC_AGGREGATE
             | code::AGGREGATOR
+            | code::AIGP
             | code::IPV6_EXT_COMMUNITIES
             | code::LARGE_COMMUNITIES
             | code::ONLY_TO_CUSTOMER

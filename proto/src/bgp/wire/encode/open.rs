@@ -72,6 +72,10 @@ fn put_capability(capability: &Capability, out: &mut BytesMut) -> u8 {
         }
         Capability::RouteRefresh => code::ROUTE_REFRESH,
         Capability::ExtendedMessage => code::EXTENDED_MESSAGE,
+        Capability::Role(role) => {
+            out.put_u8(role.number());
+            code::ROLE
+        }
         Capability::GracefulRestart(restart) => {
             put_graceful_restart(restart, out);
             code::GRACEFUL_RESTART

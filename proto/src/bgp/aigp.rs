@@ -1,0 +1,69 @@
+//! The accumulated IGP metric (RFC 7311): what it is of a set of attributes, and leaving it out.
+//!
+//! **Where it is not enabled it is nobody's: neither taken nor told.** The attribute itself stands
+//! among the relayed ones, so that its other TLVs go on as they came and sets without it take no
+//! more memory.
+
+use super::attributes::{AttributeValue, PathAttributes};
+use super::wire::codes::attribute::AIGP;
+use super::wire::decode::relayed;
+
+/// The type of the TLV that is the metric (RFC 7311 section 3).
+const METRIC: u8 = 1;
+
+/// The metric of a route with these attributes: that of the first TLV which says one (RFC 7311
+/// section 3). Never [`u64::MAX`], which the decoder does not let in.
+pub fn metric(attributes: &PathAttributes) -> Option<u64> {
+    let raw = attributes.unknown.iter().find(|raw| raw.code == AIGP)?;
+    let Some(AttributeValue::Aigp(tlvs)) = relayed(raw) else { return None };
+    let first = tlvs.iter().find(|tlv| tlv.kind == METRIC)?;
+    <[u8; 8]>::try_from(first.value.as_ref()).ok().map(u64::from_be_bytes)
+}
+
+/// Whether there is anything to leave out.
+pub fn is_present(attributes: &PathAttributes) -> bool {
+    attributes.unknown.iter().any(|raw| raw.code == AIGP)
+}
+
+/// Leaves the attribute out.
+pub fn remove(attributes: &mut PathAttributes) {
+    attributes.unknown.retain(|raw| raw.code != AIGP);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bgp::attributes::RawAttribute;
+    use bytes::Bytes;
+    use std::net::IpAddr;
+
+    fn set(value: &[u8]) -> PathAttributes {
+        let mut attributes = PathAttributes::originated(IpAddr::from([192, 0, 2, 1]));
+        let value = Bytes::copy_from_slice(value);
+        attributes.unknown.push(RawAttribute { flags: 0x80, code: AIGP, value });
+        attributes
+    }
+
+    #[test]
+    fn the_first_metric_counts_and_other_tlvs_are_nothing_to_it() {
+        let other = [2, 0, 4, 9];
+        let metric_of = |n: u8| [1, 0, 11, 0, 0, 0, 0, 0, 0, 0, n];
+        let rows: [(&[u8], Option<u64>); 4] = [
+            (&metric_of(7), Some(7)),
+            (&[&other[..], &metric_of(7), &metric_of(5)].concat(), Some(7)),
+            (&other, None),
+            (&[1, 0, 4, 9], None),
+        ];
+        for (value, wanted) in rows {
+            assert_eq!(metric(&set(value)), wanted, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_set_from_which_it_is_left_out_is_as_if_it_had_never_been_there() {
+        let mut attributes = set(&[2, 0, 4, 9]);
+        assert!(is_present(&attributes));
+        remove(&mut attributes);
+        assert_eq!(attributes, PathAttributes::originated(IpAddr::from([192, 0, 2, 1])));
+    }
+}
