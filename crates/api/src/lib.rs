@@ -37,6 +37,7 @@ pub mod energy;
 pub mod evpn;
 pub mod family;
 pub mod neighbor;
+mod neighbor_id;
 pub mod page;
 pub mod reset;
 pub mod route;
@@ -47,6 +48,7 @@ pub mod why;
 
 pub use client::{Client, ClientError};
 pub use family::AddressFamily;
+pub use neighbor_id::NeighborId;
 pub use page::Page;
 
 use serde::{Deserialize, Serialize};

@@ -3,8 +3,8 @@
 //!
 //! **A path is valid or it says why not**, and exactly one valid path of a route is the best.
 
-use crate::AddressFamily;
 use crate::attributes::MoreAttributes;
+use crate::{AddressFamily, NeighborId};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -144,7 +144,7 @@ pub struct RoutePath {
     /// Where it came from.
     pub path_from: PathFrom,
     /// The neighbour that sent it; none for ours.
-    pub peer_id: Option<IpAddr>,
+    pub peer_id: Option<NeighborId>,
     /// AS path in the usual notation, empty for ours and within the AS.
     pub path: String,
     /// `IGP`, `EGP` or `incomplete`.

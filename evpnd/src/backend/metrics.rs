@@ -59,7 +59,7 @@ fn peer(view: View<'_>, neighbor: &Neighbor<'_>) -> PeerFigures {
         advertised: counters.sent_prefix_counter,
     };
     PeerFigures {
-        peer: neighbor.address(),
+        peer: neighbor.id().to_string(),
         local_as: session.config().local_as.0,
         peer_as: super::neighbors::remote_as(neighbor),
         state,

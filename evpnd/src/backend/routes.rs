@@ -1,7 +1,7 @@
 //! Routes and their paths, in the notation of FRR's tables.
 
 use super::attributes::more;
-use super::{count, family, msec};
+use super::{count, family, msec, neighbors};
 use crate::api::params;
 use evpn_api::route::{Afi, Nexthop, PathFrom, Route, RoutePath, Scope};
 use evpn_api::{AddressFamily, Page};
@@ -114,7 +114,7 @@ fn path(path: &seen::RoutePath) -> RoutePath {
             Source::External => PathFrom::External,
             Source::Internal => PathFrom::Internal,
         },
-        peer_id: path.peer,
+        peer_id: path.peer.as_ref().map(neighbors::named),
         path: as_path(&attributes.as_path),
         origin: match attributes.origin {
             Origin::Igp => "IGP",

@@ -13,7 +13,7 @@ async fn figures_are_open_metrics_with_the_usual_names() {
     let unicast = spine.replace("l2vpn", "ipv4").replace("evpn", "unicast");
     for expected in [
         format!("evpnd_bgp_peer_state{{{spine}}} 1.0"),
-        format!("evpnd_bgp_peer_state{{{labels},peer=\"10.0.0.4\",peer_as=\"\"}} 2.0"),
+        format!("evpnd_bgp_peer_state{{{labels},peer=\"swp1\",peer_as=\"\"}} 2.0"),
         format!("evpnd_bgp_peer_state{{{unicast}}} 1.0"),
         format!("evpnd_bgp_peer_prefixes_received_count{{{spine}}} 12.0"),
         format!("evpnd_bgp_peer_prefixes_accepted_count{{{unicast}}} 6.0"),

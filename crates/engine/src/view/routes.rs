@@ -10,11 +10,13 @@
 
 use super::{View, smallest};
 use crate::import::Target;
+use crate::peer::Peer;
 use crate::rib::Rib;
 use bytes::Bytes;
 use evpn_proto::bgp::attributes::PathAttributes;
 use evpn_proto::types::{
-    Esi, EthernetTag, Family, Label, MacAddr, Rd, RouteKey, RouteType, RtMembership, Vni,
+    Esi, EthernetTag, Family, Label, MacAddr, NeighborId, Rd, RouteKey, RouteType, RtMembership,
+    Vni,
 };
 use evpn_rib::PeerIdx;
 use evpn_rib::decision::{Source, Step};
@@ -264,7 +266,7 @@ pub struct RoutePath {
     /// Whose.
     pub source: Source,
     /// The neighbour; none for ours.
-    pub peer: Option<IpAddr>,
+    pub peer: Option<NeighborId>,
     /// What it says.
     pub attributes: Arc<PathAttributes>,
     /// Its segment; zero where it has none.
@@ -363,7 +365,7 @@ impl View<'_> {
         let route = rib.table.route(dest, path);
         Some(RoutePath {
             source: info.source,
-            peer: Some(info.address).filter(|_| path.peer != PeerIdx::LOCAL),
+            peer: self.engine.peers.get(path.peer).map(Peer::id),
             attributes: Arc::clone(rib.store.get(path.attributes)?),
             esi: route.esi,
             gateway: route.gateway,

@@ -6,7 +6,7 @@ use crate::api::backend::Backend;
 use crate::api::metrics;
 use evpn_api::AddressFamily;
 use evpn_api::bgp::SessionState;
-use evpn_api::route::{Afi, PathFrom, Route};
+use evpn_api::route::{Afi, PathFrom, Route, Scope};
 use evpn_api::why::Fate;
 use evpn_dataplane::facts::KernelEvent;
 use evpn_engine::settings::Settings;
@@ -42,7 +42,7 @@ async fn each_family_has_its_own_table() {
     let prefixes: Vec<&str> = ipv4.iter().map(|route| route.prefix.as_str()).collect();
     assert_eq!(prefixes, ["10.0.0.1/32", "10.0.0.2/32"]);
     let own = &ipv4[0].paths[0];
-    assert_eq!((own.path_from, own.peer_id), (PathFrom::Local, None));
+    assert_eq!((own.path_from, &own.peer_id), (PathFrom::Local, &None));
     let [route] = &ipv4[1..] else { panic!("two routes") };
     assert_eq!(
         (route.family, &route.rd, route.route_type),
@@ -53,8 +53,11 @@ async fn each_family_has_its_own_table() {
     assert_eq!((path.path.as_str(), path.origin.as_str()), ("65002", "IGP"));
     let [hop] = path.nexthops[..] else { panic!("one next hop") };
     assert_eq!((hop.ip, hop.afi, hop.scope, hop.used), (underlay(2), Afi::Ipv4, None, true));
-    // The link has no address of IPv6, so nothing is told to the neighbour.
-    assert_eq!(routes(&daemon, AddressFamily::Ipv6Unicast).await.len(), 1);
+    // The link has no address of IPv6 but its own, which is told once.
+    let ipv6 = routes(&daemon, AddressFamily::Ipv6Unicast).await;
+    assert_eq!(ipv6[1].prefix, "2001:db8::2/128");
+    let [hop] = ipv6[1].paths[0].nexthops[..] else { panic!("one next hop") };
+    assert_eq!((hop.afi, hop.scope, hop.used), (Afi::Ipv6, Some(Scope::LinkLocal), true));
     let wants = routes(&daemon, AddressFamily::RtConstraint).await;
     assert_eq!(wants[0].prefix, "default");
     assert_eq!((wants[0].paths.len(), wants[0].paths[0].nexthops.len()), (2, 0));
@@ -79,7 +82,7 @@ async fn a_path_that_leads_nowhere_says_so_and_its_next_hop_is_not_used() {
 #[tokio::test]
 async fn a_neighbor_is_counted_by_family_and_in_all() {
     let daemon = daemon();
-    let neighbor = daemon.backend.neighbor(underlay(2)).await.unwrap();
+    let neighbor = daemon.backend.neighbor(underlay(2).into()).await.unwrap();
     let families = &neighbor.address_family_info;
     assert_eq!(families.keys().copied().collect::<Vec<_>>(), AddressFamily::ALL);
     assert!(families.values().all(|f| f.end_of_rib_received && f.end_of_rib_sent));
@@ -87,15 +90,15 @@ async fn a_neighbor_is_counted_by_family_and_in_all() {
     assert_eq!(neighbor.l2_vpn_evpn, families[&AddressFamily::L2VpnEvpn]);
     assert_eq!(received(AddressFamily::L2VpnEvpn), 3);
     assert_eq!(received(AddressFamily::Ipv4Unicast), 1);
-    assert_eq!(received(AddressFamily::Ipv6Unicast), 0);
+    assert_eq!(received(AddressFamily::Ipv6Unicast), 1);
     assert_eq!(received(AddressFamily::RtConstraint), 1);
     let summary = daemon.backend.summary().await.unwrap();
-    assert_eq!(summary.peers[&underlay(2)].pfx_rcd, 5);
+    assert_eq!(summary.peers[&underlay(2).into()].pfx_rcd, 6);
     assert_eq!(summary.rib_counts[&AddressFamily::Ipv4Unicast], 2);
     assert_eq!(summary.rib_counts[&AddressFamily::L2VpnEvpn], summary.rib_count);
 
     let text = metrics::encode(daemon.backend.metrics().await.unwrap()).unwrap();
-    for (afi, safi, held) in [("l2vpn", "evpn", 3), ("ipv4", "unicast", 1), ("ipv6", "unicast", 0)]
+    for (afi, safi, held) in [("l2vpn", "evpn", 3), ("ipv4", "unicast", 1), ("ipv6", "unicast", 1)]
     {
         let line = format!(
             "evpnd_bgp_peer_prefixes_received_count{{vrf=\"default\",afi=\"{afi}\",safi=\"{safi}\",\
@@ -111,7 +114,7 @@ async fn what_either_side_offers_is_named_where_nothing_is_in_common() {
     let theirs = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
     let daemon = Daemon::new(two([&ours, &theirs]), Kernel::default());
     let summary = daemon.backend.summary().await.unwrap();
-    let line = &summary.peers[&underlay(2)];
+    let line = &summary.peers[&underlay(2).into()];
     assert_eq!(line.state, SessionState::Established);
     let reset = line.last_reset.as_ref().unwrap();
     assert_eq!(
@@ -119,7 +122,7 @@ async fn what_either_side_offers_is_named_where_nothing_is_in_common() {
         "no address family in common: it offers ipv4 unicast, ipv6 unicast, we l2vpn evpn, \
          rt-constraint"
     );
-    let neighbor = daemon.backend.neighbor(underlay(2)).await.unwrap();
+    let neighbor = daemon.backend.neighbor(underlay(2).into()).await.unwrap();
     assert!(neighbor.address_family_info.is_empty());
 }
 
