@@ -18,7 +18,7 @@ use evpn_proto::bgp::wire::error::EncodeError;
 use evpn_proto::bgp::wire::{
     self, AsWidth, DecodeContext, SessionKind, encode_attributes, encode_end_of_rib,
 };
-use evpn_proto::types::{Asn, NeighborId, Route, Time};
+use evpn_proto::types::{Asn, NeighborId, Route, Time, is_link_local};
 use evpn_rib::PeerIdx;
 use evpn_rib::attr_store::{AttrId, LOCAL_PREF_DEFAULT};
 use evpn_rib::decision::Source;
@@ -326,7 +326,11 @@ fn becomes_ours(family: Family, attributes: &PathAttributes, key: GroupKey) -> b
     match family {
         Family::EVPN => false,
         Family::RT_CONSTRAINT => true,
-        _ => key.audience == Audience::External || attributes.next_hop.is_unspecified(),
+        // A link-local next hop leads nowhere from elsewhere (RFC 2545 section 3).
+        _ => {
+            let hop = attributes.next_hop;
+            key.audience == Audience::External || hop.is_unspecified() || is_link_local(hop)
+        }
     }
 }
 
