@@ -8,7 +8,7 @@
 mod tests;
 mod unicast;
 
-pub(crate) use unicast::{PrefixArgs, ShowIp};
+pub(crate) use unicast::{Asked, PrefixArgs, ShowIp};
 
 use crate::clear::ClearArgs;
 use crate::decode::DecodeArgs;

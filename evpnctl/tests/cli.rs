@@ -139,6 +139,7 @@ const QUESTIONS: &[&str] = &[
     "show bgp l2vpn evpn vni",
     "show bgp ipv4 unicast",
     "show bgp ipv4 unicast 10.0.0.4",
+    "show bgp ipv4 unicast summary",
     "sh bgp ipv6 uni",
     "show bgp rt-constraint",
     "show bgp neighbor",

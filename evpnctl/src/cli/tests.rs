@@ -29,6 +29,8 @@ fn lines_that_people_know_from_vtysh_are_understood() {
         "evpnctl sh bgp ipv4 uni 10.0.0.1/32 json",
         "evpnctl show bgp ipv6 unicast 2001:db8::1 -j",
         "evpnctl show bgp rt --limit 7",
+        "evpnctl show bgp ipv4 unicast summary json",
+        "evpnctl sh bgp ipv6 uni sum",
         "evpnctl show bgp neighbors 10.0.0.2",
         "evpnctl show bgp nei 2001:db8::1",
         "evpnctl show bgp neighbor 10.0.0.2 events",
