@@ -360,6 +360,7 @@ impl Engine {
             }
         }
         self.fill_rewanted();
+        self.follow_hops();
         self.program_prefixes(now);
         self.flush(now);
         if self.ribs.is_dirty() || !self.reimports.is_empty() {

@@ -188,7 +188,7 @@ impl Engine {
         }
     }
 
-    fn join_group(&mut self, index: PeerIdx, family: Family, key: GroupKey) {
+    pub(crate) fn join_group(&mut self, index: PeerIdx, family: Family, key: GroupKey) {
         let Some(rib) = self.ribs.get_mut(family) else { return };
         let fresh = !rib.groups.contains_key(&key);
         let group = rib.groups.entry(key).or_default();
@@ -245,7 +245,7 @@ impl Engine {
         }
     }
 
-    fn leave_group(&mut self, family: Family, key: GroupKey, index: PeerIdx) {
+    pub(crate) fn leave_group(&mut self, family: Family, key: GroupKey, index: PeerIdx) {
         let Some(rib) = self.ribs.get_mut(family) else { return };
         let Some(group) = rib.groups.get_mut(&key) else { return };
         group.cache.clear();

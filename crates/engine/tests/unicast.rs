@@ -2,20 +2,23 @@
 //! a neighbour leaves its others alone.**
 
 mod common;
+#[path = "unicast/constraints.rs"]
+mod constraints;
+#[path = "unicast/why.rs"]
+mod why;
 
 use common::*;
 use evpn_dataplane::facts::{KernelEvent, Link, LinkKind};
 use evpn_dataplane::object::IfIndex;
 use evpn_engine::Input;
-use evpn_engine::settings::{Settings, Targets, VniSettings};
+use evpn_engine::settings::Settings;
 use evpn_engine::view::neighbors::FamilyState;
 use evpn_engine::view::routes::{PathFate, Route, RouteFilter, RoutePath};
-use evpn_engine::view::why::Fate;
 use evpn_proto::bgp::attributes::{AsPath, Origin, PathAttributes};
 use evpn_proto::bgp::message::{Message, Update};
 use evpn_proto::bgp::session::SessionState;
 use evpn_proto::bgp::wire::error::Action;
-use evpn_proto::types::{Asn, Family, Route as Announced, RouteKey, RouteTarget};
+use evpn_proto::types::{Asn, Family, Route as Announced, RouteKey};
 use evpn_rib::decision::Step;
 use ipnet::IpNet;
 use std::net::IpAddr;
@@ -310,6 +313,41 @@ fn ipv6_over_a_session_of_ipv4_has_the_links_addresses_as_next_hops() {
 }
 
 #[test]
+fn an_address_that_comes_under_a_session_that_stands_is_told_as_the_next_hop() {
+    let families = [Family::IPV6_UNICAST];
+    let all = [(1, 2), (2, 1)].map(|(n, peer)| speaks(n, &[peer], Ases::Each, &families));
+    let mut net = Net::new(all.to_vec());
+    let without = |n| {
+        let mut links = links(n);
+        links[0].addresses.retain(|net| net.addr().is_ipv4());
+        links
+    };
+    for (leaf, n) in [(0, 1), (1, 2)] {
+        let connected = KernelEvent::Connected(vec![(UNDERLAY, prefix("10.9.0.0/24"))]);
+        net.kernel(leaf, vec![KernelEvent::Links(without(n)), connected, KernelEvent::Adopted]);
+    }
+    net.advance(Duration::from_secs(15));
+    assert!(exchanged(&net, 1, Family::IPV6_UNICAST).unwrap().end_of_rib_received);
+    assert!(paths(&net, 1, loopback6(1)).is_empty(), "there is no way to say where we are");
+
+    let mut with = without(1);
+    with[0].addresses.push(prefix("fe80::1/64"));
+    net.kernel(0, vec![KernelEvent::Links(with.clone())]);
+    assert_eq!(ways(&net, 1, loopback6(1)), ["fe80::1"]);
+    with[0].addresses.push(prefix("2001:db8:9::1/64"));
+    net.kernel(0, vec![KernelEvent::Links(with.clone())]);
+    let path = paths(&net, 1, loopback6(1)).remove(0);
+    assert_eq!(path.attributes.next_hop, "2001:db8:9::1".parse::<IpAddr>().unwrap());
+    // And what is no longer announced from then on goes.
+    net.reconfigure(0, |settings| settings.unicast.prefixes.clear());
+    assert!(paths(&net, 1, loopback6(1)).is_empty());
+    // The same addresses again tell nobody anything.
+    let sent = net.leaves[0].sent;
+    net.kernel(0, vec![KernelEvent::Links(with)]);
+    assert_eq!(net.leaves[0].sent, sent);
+}
+
+#[test]
 fn the_limit_of_routes_is_for_each_family() {
     let mut net = two(&BOTH);
     net.learn(1, 2);
@@ -377,94 +415,6 @@ fn a_family_that_is_given_up_leaves_the_others() {
     }
 }
 
-/// What leaf `n` imports, in both of its VNIs.
-fn imports(settings: &mut Settings, l2: &str, l3: &str) {
-    let only = |target: &str| Targets { auto: false, explicit: vec![target.parse().unwrap()] };
-    let of_vni = VniSettings { import: only(l2), ..VniSettings::default() };
-    settings.vnis.insert(vni(VNI), of_vni);
-    settings.vrfs[0].import = only(l3);
-}
-
-#[test]
-fn a_neighbour_is_told_the_evpn_routes_that_it_wants_and_no_others() {
-    let families = [Family::EVPN, Family::RT_CONSTRAINT];
-    let mut picky = speaks(1, &[2], Ases::Each, &families);
-    imports(&mut picky, "65002:100", "65002:7");
-    let mut net = up(vec![picky, speaks(2, &[1], Ases::Each, &families)]);
-    net.learn(1, 2);
-    let wants = |net: &Net, leaf| prefixes(net, leaf, Family::RT_CONSTRAINT);
-    assert_eq!(
-        wants(&net, 1),
-        ["default", "65001:RT:65002:7/96", "65001:RT:65002:100/96"],
-        "leaf 2 imports from any AS, so it wants everything"
-    );
-    // The host, with its address and without, and the flood route; no prefix.
-    let told = |net: &Net| exchanged(net, 0, Family::EVPN).unwrap().received.held;
-    assert_eq!(told(&net), 3);
-    assert!(net.tables(0).ways(TABLE, service()).is_empty());
-    assert_eq!(exchanged(&net, 1, Family::EVPN).unwrap().received.held, 3);
-
-    net.reconfigure(0, |settings| imports(settings, "65002:8", "65002:5000"));
-    assert_eq!(wants(&net, 1).len(), 3);
-    assert_eq!(told(&net), 2, "the two prefixes");
-    assert_eq!(net.tables(0).host(mac(2)), None);
-    assert_eq!(net.tables(0).ways(TABLE, service()).len(), 1);
-
-    net.reconfigure(0, |settings| settings.vrfs[0].import = Targets::default());
-    assert_eq!(wants(&net, 1), ["default"], "both want everything");
-    assert_eq!(told(&net), 5);
-}
-
-#[test]
-fn whoever_wants_nothing_yet_is_told_that_it_has_everything_only_when_that_is_known() {
-    let families = [Family::EVPN, Family::RT_CONSTRAINT];
-    let net = two(&families);
-    for leaf in [0, 1] {
-        let evpn = exchanged(&net, leaf, Family::EVPN).unwrap();
-        assert!(evpn.end_of_rib_sent && evpn.end_of_rib_received);
-        assert_eq!(evpn.received.held, 3, "flood route and two prefixes");
-    }
-}
-
-#[test]
-fn whose_wants_cannot_be_read_any_more_is_told_everything() {
-    let families = [Family::EVPN, Family::RT_CONSTRAINT];
-    let mut picky = speaks(2, &[1], Ases::Each, &families);
-    imports(&mut picky, "65001:100", "65001:7");
-    let mut net = up(vec![speaks(1, &[2], Ases::Each, &families), picky]);
-    net.learn(0, 1);
-    let told = |net: &Net| exchanged(net, 1, Family::EVPN).map(|state| state.received.held);
-    assert_eq!(told(&net), Some(3));
-    give_up(&mut net, Family::RT_CONSTRAINT);
-    assert_eq!(told(&net), Some(5), "the prefixes too");
-    // On a new session it may say again.
-    net.kill(1);
-    net.start_again(1, Vec::new());
-    net.advance(Duration::from_secs(30));
-    assert_eq!(told(&net), Some(3));
-}
-
-#[test]
-fn what_one_wants_is_passed_on_to_the_others() {
-    let families = [Family::EVPN, Family::RT_CONSTRAINT];
-    let mut picky = speaks(1, &[2], Ases::Each, &families);
-    imports(&mut picky, "65003:100", "65003:7");
-    let mut between = speaks(2, &[1, 3], Ases::Each, &families);
-    imports(&mut between, "65002:1", "65002:2");
-    let mut net = up(vec![picky, between, speaks(3, &[2], Ases::Each, &families)]);
-    net.learn(2, 30);
-    let through = prefixes(&net, 2, Family::RT_CONSTRAINT);
-    assert!(through.contains(&"65001:RT:65003:100/96".to_owned()), "{through:?}");
-    assert_eq!(net.tables(0).host(mac(30)), Some(vtep(3)));
-    let target: RouteTarget = "65003:100".parse().unwrap();
-    let held = routes(&net, 0, Family::EVPN);
-    let others = held.iter().filter(|r| r.paths.iter().any(|p| p.peer.is_some()));
-    assert!(others.clone().count() > 0);
-    for route in others {
-        assert!(route.paths[0].attributes.route_targets().any(|rt| rt == target), "{}", route.key);
-    }
-}
-
 /// Leaf 1 routes what comes through tunnels in the underlay's own table.
 fn in_main() -> Net {
     let all = [(1, 2), (2, 1)].map(|(n, peer)| {
@@ -484,82 +434,6 @@ fn a_type_5_route_gives_way_to_a_unicast_route_and_comes_back_when_that_goes() {
     assert_eq!(ways(&net, 0, both), ["10.9.0.2"], "the neighbour on the link");
     net.reconfigure(1, |settings| settings.unicast.prefixes.clear());
     assert_eq!(ways(&net, 0, both), ["10.0.0.2"]);
-}
-
-#[test]
-fn why_tells_which_paths_a_prefix_has_and_by_what_one_is_preferred() {
-    let mut net = fabric();
-    let why = net.view(0).why_prefix(loopback(4), None);
-    assert!(why.reachable);
-    assert_eq!(
-        why.verdict,
-        "packets to 10.0.0.4/32 are shared between 2 next hops of the underlay"
-    );
-    let [table] = &why.tables[..] else { panic!("one table: {why:#?}") };
-    assert_eq!(table.name, "IPv4 unicast, 10.0.0.4/32");
-    let told: Vec<_> =
-        table.candidates.iter().map(|c| (c.fate, c.next_hop, c.reason.as_str())).collect();
-    let equal = "it costs as much as the best, which has the better router id";
-    assert_eq!(
-        told,
-        [
-            (Fate::Best, Some(underlay(2)), "preferred by router id"),
-            (Fate::Multipath, Some(underlay(3)), equal),
-        ]
-    );
-    assert_eq!(
-        table.winner.as_deref(),
-        Some("2 paths cost the same and share the traffic equally")
-    );
-    // Two nexthops, their group, and the route.
-    assert_eq!(table.intended.len(), 4);
-    // A host within a prefix is forwarded by it.
-    inject(&mut net, 0, 2, "10.9.0.2", &[prefix("10.77.0.0/16")]);
-    let why = net.view(0).why_prefix(prefix("10.77.1.2/32"), None);
-    assert_eq!(why.verdict, "packets to 10.77.0.0/16 go to 10.9.0.2 on eth0");
-    assert_eq!(why.tables[0].intended.len(), 2);
-    // One that cannot be reached is told, and the shorter one that takes its packets.
-    inject(&mut net, 0, 2, "172.31.0.1", &[prefix("10.77.1.0/24")]);
-    let why = net.view(0).why_prefix(prefix("10.77.1.2/32"), None);
-    assert_eq!(why.verdict, "packets to 10.77.0.0/16 go to 10.9.0.2 on eth0");
-    let names: Vec<&str> = why.tables.iter().map(|table| table.name.as_str()).collect();
-    assert_eq!(names, ["IPv4 unicast, 10.77.1.0/24", "IPv4 unicast, 10.77.0.0/16"]);
-    let reason = &why.tables[0].candidates[0].reason;
-    assert_eq!(reason, "its next hop is on no connected link");
-}
-
-#[test]
-fn why_tells_of_what_is_ours_of_what_is_here_and_of_what_nobody_knows() {
-    let mut net = two(&BOTH);
-    let why = net.view(0).why_prefix(loopback(1), None);
-    assert!(!why.reachable);
-    assert!(why.tables[0].candidates[0].reason.starts_with("announced by us: the configuration"));
-    net.reconfigure(1, |settings| settings.unicast.prefixes.push(prefix("10.9.0.0/24")));
-    let why = net.view(0).why_prefix(prefix("10.9.0.0/24"), None);
-    assert_eq!(why.verdict, "packets to 10.9.0.0/24 stay here, on eth0");
-    assert_eq!(why.tables[0].candidates[0].fate, Fate::Lost);
-    let why = net.view(0).why_prefix(prefix("172.16.0.0/12"), None);
-    assert_eq!(
-        why.verdict,
-        "no route for it: 3 IPv4 unicast routes; 2 prefixes from others in VRF red"
-    );
-    // In a VRF only the VRF is told of.
-    assert!(net.view(0).why_prefix(loopback(2), Some(vni(L3VNI))).tables.is_empty());
-}
-
-#[test]
-fn why_tells_that_a_type_5_route_gave_way() {
-    let mut net = in_main();
-    let both = prefix("198.51.2.0/24");
-    net.reconfigure(1, |settings| settings.unicast.prefixes.push(both));
-    let why = net.view(0).why_prefix(both, None);
-    assert_eq!(why.verdict, "packets to 198.51.2.0/24 go to 10.9.0.2 on eth0");
-    let names: Vec<&str> = why.tables.iter().map(|table| table.name.as_str()).collect();
-    assert_eq!(names, ["IPv4 unicast, 198.51.2.0/24", "VRF red, 198.51.2.0/24"]);
-    let gave_way = &why.tables[1].candidates[0];
-    assert_eq!(gave_way.fate, Fate::Rejected);
-    assert_eq!(gave_way.reason, "the underlay has a unicast route of its own to it");
-    assert!(why.tables[1].intended.is_empty());
 }
 
 #[test]
