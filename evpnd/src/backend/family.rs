@@ -8,7 +8,7 @@ use evpn_api::AddressFamily;
 use evpn_api::neighbor::FamilyCounters;
 use evpn_engine::view::View;
 use evpn_engine::view::neighbors::Neighbor;
-use evpn_proto::bgp::message::{Capability, Family};
+use evpn_proto::bgp::message::Family;
 
 /// The engine's family.
 pub(super) const fn of_api(family: AddressFamily) -> Family {
@@ -36,7 +36,7 @@ pub(super) fn name(family: Family) -> String {
     }
 }
 
-/// Families in words, in the order of their numbers.
+/// Families in words.
 pub(super) fn names(families: &[Family]) -> String {
     families.iter().map(|family| name(*family)).collect::<Vec<_>>().join(", ")
 }
@@ -91,13 +91,4 @@ fn all(
     neighbor: &Neighbor<'_>,
 ) -> impl Iterator<Item = (AddressFamily, FamilyCounters)> {
     AddressFamily::ALL.into_iter().map(move |family| (family, counters(view, neighbor, family)))
-}
-
-/// The families of multiprotocol capabilities.
-pub(super) fn of_capabilities(capabilities: &[Capability]) -> Vec<Family> {
-    let families = capabilities.iter().filter_map(|capability| match capability {
-        Capability::Multiprotocol(family) => Some(*family),
-        _ => None,
-    });
-    families.collect()
 }

@@ -8,7 +8,7 @@ use evpn_engine::view::neighbors::Neighbor;
 use evpn_proto::bgp::message::Notification;
 use evpn_proto::bgp::role::Role;
 use evpn_proto::bgp::session::{
-    Detector, OpenRefusal, PeerAs, Reason, SessionState, StopReason, TransportError,
+    Detector, Notice, OpenRefusal, PeerAs, Reason, SessionState, StopReason, TransportError,
     describe_notification,
 };
 use evpn_proto::types::Time;
@@ -35,10 +35,12 @@ fn cause(neighbor: &Neighbor<'_>) -> Option<(Cause, Time)> {
     }
     if neighbor.is_established() {
         let agreed = session.negotiated()?;
-        if agreed.families.is_empty() {
-            let ours = family::names(&session.config().families);
-            let theirs = family::of_capabilities(&agreed.received.capabilities);
-            let theirs = family::names(&theirs);
+        let no_family = agreed.notices().into_iter().find_map(|notice| match notice {
+            Notice::NoCommonFamily { ours, theirs } => Some((ours, theirs)),
+            _ => None,
+        });
+        if let Some((ours, theirs)) = no_family {
+            let (ours, theirs) = (family::names(&ours), family::names(&theirs));
             return Some((Cause::NoCommonFamily { ours, theirs }, Time::ZERO));
         }
     }

@@ -119,8 +119,8 @@ async fn what_either_side_offers_is_named_where_nothing_is_in_common() {
     let reset = line.last_reset.as_ref().unwrap();
     assert_eq!(
         reset.last_reset_due_to,
-        "no address family in common: it offers ipv4 unicast, ipv6 unicast, we l2vpn evpn, \
-         rt-constraint"
+        "no address family in common: it offers ipv4 unicast, ipv6 unicast, we \
+         rt-constraint, l2vpn evpn"
     );
     let neighbor = daemon.backend.neighbor(underlay(2).into()).await.unwrap();
     assert!(neighbor.address_family_info.is_empty());
