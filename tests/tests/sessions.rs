@@ -6,7 +6,7 @@
 
 use evpn_tests::pair::{Pair, VNI, VXLAN, frr};
 use evpn_tests::{
-    Capture, Evpnd, Fabric, Fdb, Frr, Leaf, UNDERLAY_MTU, eventually, holds_for, now, pause,
+    Capture, Evpnd, Fabric, Fdb, Flow, Frr, Leaf, UNDERLAY_MTU, eventually, holds_for, now, pause,
 };
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -16,6 +16,8 @@ use std::time::Duration;
 const SOON: Duration = Duration::from_secs(20);
 /// Long enough for several attempts to connect.
 const LONG: Duration = Duration::from_secs(6);
+/// Packets a second of a flow.
+const RATE: u32 = 200;
 /// The link between two leaves that has no addresses but its own.
 const LINK: &str = "e0";
 
@@ -400,4 +402,54 @@ fn we_dial_into_a_range_of_frr() {
     pair.reach_each_other();
     let routes = frr.vtysh(&format!("show bgp l2vpn evpn route vni {VNI}"));
     assert!(routes.contains(&pair.hosts[0].mac), "{routes}");
+}
+
+/// Kills either of two evpnds in turn while packets pass both ways; how many were lost.
+fn lost_by_kills(pair: &Pair, evpnds: &mut [(Evpnd, &str); 2], kills: usize) -> usize {
+    let [a, b] = &pair.hosts;
+    let there = Flow::start((&a.ns, &a.ip), (&b.ns, &b.ip), 5000, RATE);
+    let back = Flow::start((&b.ns, &b.ip), (&a.ns, &a.ip), 5001, RATE);
+    for kill in 0..kills {
+        let (victim, neighbor) = &mut evpnds[kill % 2];
+        victim.daemon.kill9();
+        pause(Duration::from_millis(300));
+        victim.start_again();
+        victim.wait_ready();
+        eventually(SOON, "the session is up", || established(victim, neighbor));
+        eventually(SOON, "the restart is over", || {
+            let health = victim.json(&["health"])?;
+            let checks = health["checks"].as_array().ok_or("no checks")?;
+            match checks.iter().find(|c| c["name"] == "sweep") {
+                Some(sweep) if sweep["ok"] == true => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        });
+    }
+    let (there, back) = (there.stop(), back.stop());
+    println!("{kills} kills: {}; {}", there.summary(), back.summary());
+    there.lost.len() + back.lost.len()
+}
+
+#[test]
+fn kills_beside_neighbours_on_an_interface_lose_no_packet() {
+    let pair = unnumbered("kills-link");
+    let evpnds = pair.leaves.each_ref();
+    let start = |leaf: &Leaf| Evpnd::start(&pair.fabric, leaf, &on(leaf.number, LINK, ""));
+    let mut evpnds = evpnds.map(|leaf| (start(leaf), LINK));
+    pair.reach_each_other();
+    assert_eq!(lost_by_kills(&pair, &mut evpnds, 8), 0);
+}
+
+#[test]
+fn kills_beside_dynamic_neighbours_lose_no_packet() {
+    let pair = Pair::new("kills-range");
+    let [first, second] = &pair.leaves;
+    // What is stale waits for all of this time, since nobody knows who will return.
+    let hub =
+        listening("10.0.0.0/24", "").replacen("[router]\n", "[router]\nsweep-delay = \"6s\"\n", 1);
+    let hub = Evpnd::start(&pair.fabric, first, &hub);
+    let leaf = Evpnd::start(&pair.fabric, second, &evpn_tests::pair::config(2, ""));
+    pair.reach_each_other();
+    let mut evpnds = [(hub, "10.0.0.2"), (leaf, "10.0.0.1")];
+    assert_eq!(lost_by_kills(&pair, &mut evpnds, 6), 0);
 }

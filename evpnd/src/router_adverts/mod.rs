@@ -27,8 +27,8 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// So often in a row a tentative address may be refused before it is told: 7 s or so.
-const TENTATIVE_FAILURES: u32 = 4;
+/// So often in a row a tentative address may be refused before it is told: 6 s or so.
+const TENTATIVE_FAILURES: u32 = 8;
 /// How long to wait before the socket is tried again.
 const RETRY: Duration = Duration::from_secs(10);
 

@@ -20,6 +20,9 @@ const INITIAL: u32 = 3;
 /// (RFC 4862 section 5.4).
 const RETRY: Duration = Duration::from_millis(500);
 
+/// So often: a new address is looked at for one to two seconds.
+const QUICK_RETRIES: u32 = 5;
+
 /// An interface's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Schedule {
@@ -56,9 +59,11 @@ impl Schedule {
         self.next = now + if self.sent < INITIAL { BETWEEN_MIN } else { jittered(chance) };
     }
 
-    /// It could not be sent: the wait doubles up to the usual one. Tells how often in a row.
+    /// It could not be sent: after a few times the wait doubles up to the usual one. Tells how often
+    /// in a row.
     pub(super) fn failed(&mut self, now: Time) -> u32 {
-        let wait = RETRY.saturating_mul(1 << self.failures.min(8));
+        let doublings = self.failures.saturating_sub(QUICK_RETRIES).min(8);
+        let wait = RETRY.saturating_mul(1 << doublings);
         self.next = now + wait.min(INTERVAL);
         self.failures = self.failures.saturating_add(1);
         self.failures
@@ -143,7 +148,7 @@ mod tests {
         schedule.failed(Time::ZERO);
         assert_eq!(schedule.next(), Time::ZERO + RETRY);
         assert_eq!(schedule.failed(schedule.next()), 2);
-        assert_eq!(schedule.next(), Time::ZERO + RETRY * 3);
+        assert_eq!(schedule.next(), Time::ZERO + RETRY * 2);
         for _ in 0..40 {
             schedule.failed(Time::ZERO);
         }

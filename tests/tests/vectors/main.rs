@@ -196,6 +196,10 @@ fn judge(kind: LeafKind, case: &Case, octets: &[u8], outcome: &Outcome) -> Verdi
     // evpnd offers no ADD-PATH, so that no session of its has path identifiers.
     let mut options = case.options.clone();
     let as_it_is = !options.remove("--add-path");
+    if case.not_negotiated {
+        // Whatever it was that was agreed on, it was not EVPN.
+        options.insert("--family=ipv4-unicast".to_owned());
+    }
     let sent = decode(Kind::Message, &options, &hex(octets));
     let told = match case.kind {
         Kind::Message if as_it_is => sent.clone(),
