@@ -5,8 +5,9 @@
 //! how they are written.
 
 use crate::cli::{
-    Clear, Command, Config, EnergyOrder, HealthArgs, HostArgs, NeighborPart, OrderArgs, RouteArgs,
-    Show, ShowBgp, ShowBgpEvpn, ShowEvpn, ShowL2vpn, Subject, keywords, vni_word,
+    Asked, Clear, Command, Config, EnergyOrder, HealthArgs, HostArgs, NeighborPart, OrderArgs,
+    PrefixArgs, RouteArgs, Show, ShowBgp, ShowBgpEvpn, ShowEvpn, ShowIp, ShowL2vpn, Subject,
+    keywords, vni_word,
 };
 use crate::out::{self, Form};
 use crate::text::{AsNotation, show_seconds};
@@ -15,10 +16,10 @@ use clap::ValueEnum as _;
 use evpn_api::config::ConfigValue;
 use evpn_api::energy::{Energy, OverrideRequest, Verb};
 use evpn_api::evpn::HostQuery;
-use evpn_api::route::{RouteKind, RouteQuery};
+use evpn_api::route::{PageQuery, PrefixQuery, RouteKind, RouteQuery};
 use evpn_api::system::LogLevel;
 use evpn_api::why::WhyQuery;
-use evpn_api::{Client, ClientError, Page};
+use evpn_api::{AddressFamily, Client, ClientError, Page};
 use indicatif::ProgressBar;
 use serde::Serialize;
 use std::path::Path;
@@ -95,9 +96,7 @@ impl Remote {
     async fn show_bgp(&self, show: &ShowBgp) -> Outcome {
         match show {
             ShowBgp::Summary | ShowBgp::L2vpn(ShowL2vpn::Evpn(ShowBgpEvpn::Summary)) => {
-                let summary = self.client.summary().await?;
-                let notation = self.notation().await;
-                self.answer(&summary, |summary| show::bgp::summary(summary, notation))
+                self.summary().await
             }
             ShowBgp::Neighbor { neighbor: None, .. } => {
                 let neighbors = self.client.neighbors().await?;
@@ -127,7 +126,54 @@ impl Remote {
                 let vnis = self.client.bgp_vnis().await?;
                 self.answer(&vnis, |vnis| show::bgp::vnis(vnis))
             }
+            ShowBgp::Ipv4(ShowIp::Unicast(args)) => {
+                self.unicast(AddressFamily::Ipv4Unicast, args).await
+            }
+            ShowBgp::Ipv6(ShowIp::Unicast(args)) => {
+                self.unicast(AddressFamily::Ipv6Unicast, args).await
+            }
+            ShowBgp::RtConstraint { limit } => {
+                let page = all(*limit, async |limit, cursor| {
+                    self.client.rt_constraints(&PageQuery { limit, cursor }).await
+                });
+                let (page, notation) = (page.await?, self.notation().await);
+                self.answer(&page, |page| show::underlay::routes(page, notation))
+            }
         }
+    }
+
+    async fn unicast(&self, family: AddressFamily, args: &PrefixArgs) -> Outcome {
+        let only = match args.asked {
+            Some(Asked::Summary) => return self.summary().await,
+            Some(Asked::Prefix(prefix)) => Some(prefix),
+            None => None,
+        };
+        let is_ipv4 = family == AddressFamily::Ipv4Unicast;
+        if let Some(prefix) = only.filter(|prefix| prefix.addr().is_ipv4() != is_ipv4) {
+            return Err(Failure::Usage(format!("{prefix} is no prefix of {family}")));
+        }
+        let page = all(args.limit, async |limit, cursor| {
+            let query = PrefixQuery { prefix: only.map(|p| p.to_string()), limit, cursor };
+            match is_ipv4 {
+                true => self.client.ipv4_routes(&query).await,
+                false => self.client.ipv6_routes(&query).await,
+            }
+        });
+        let page = page.await?;
+        if let Some(prefix) = only.filter(|_| page.items.is_empty()) {
+            let remedy = format!("evpnctl why {prefix} tells of the prefixes that cover it");
+            let text = format!("no {family} route to {prefix}");
+            out::complain(&out::failure(&text, Some(&remedy), &[]));
+            return Ok(Exit::No);
+        }
+        let notation = self.notation().await;
+        self.answer(&page, |page| show::underlay::routes(page, notation))
+    }
+
+    async fn summary(&self) -> Outcome {
+        let summary = self.client.summary().await?;
+        let notation = self.notation().await;
+        self.answer(&summary, |summary| show::bgp::summary(summary, notation))
     }
 
     async fn show_evpn(&self, show: &ShowEvpn) -> Outcome {

@@ -82,6 +82,12 @@ fn at_work(request: &str) -> (u16, String) {
         "bgp/l2vpn/evpn/summary" => json(&samples::summary()),
         "bgp/l2vpn/evpn/routes" => json(&samples::routes()),
         "bgp/l2vpn/evpn/vni" => json(&samples::bgp_vnis()),
+        "bgp/ipv4/unicast/routes" if request.contains("prefix=10.9") => {
+            json(&evpn_api::Page::<()>::whole(vec![]))
+        }
+        "bgp/ipv4/unicast/routes" => json(&samples::ipv4_routes()),
+        "bgp/ipv6/unicast/routes" => json(&samples::ipv6_routes()),
+        "bgp/rt-constraint/routes" => json(&samples::rt_constraints()),
         "bgp/neighbors" => json(&vec![samples::neighbor()]),
         "bgp/neighbors/10.0.0.2" => json(&samples::neighbor()),
         "bgp/neighbors/10.0.0.2/clear" => r#"{"text": "done"}"#.to_owned(),
@@ -131,6 +137,11 @@ const QUESTIONS: &[&str] = &[
     "show bgp l2vpn evpn summary",
     "show bgp l2vpn evpn route",
     "show bgp l2vpn evpn vni",
+    "show bgp ipv4 unicast",
+    "show bgp ipv4 unicast 10.0.0.4",
+    "show bgp ipv4 unicast summary",
+    "sh bgp ipv6 uni",
+    "show bgp rt-constraint",
     "show bgp neighbor",
     "show bgp neighbors 10.0.0.2",
     "clear bgp 10.0.0.2 soft",
@@ -187,7 +198,9 @@ fn a_no_has_status_1_in_text_and_in_json() {
         assert_eq!(daemon.run(line).status.code(), Some(1), "{line}");
     }
     let daemon = Daemon::start(at_work);
-    for line in ["show bgp neighbor 10.0.0.9", "show evpn vni 999"] {
+    for line in
+        ["show bgp neighbor 10.0.0.9", "show evpn vni 999", "show bgp ipv4 unicast 10.9.0.0/16"]
+    {
         assert_eq!(daemon.run(line).status.code(), Some(1), "{line}");
     }
 }
@@ -227,6 +240,9 @@ fn wrong_usage_has_status_2_and_never_reaches_the_daemon() {
         "show nothing",
         "show bgp l2vpn evpn route vlan 7",
         "show bgp l2vpn evpn route type 9",
+        "show bgp ipv4 unicast 2001:db8::/32",
+        "show bgp ipv6 unicast 10.0.0.0/8",
+        "show bgp ipv4 unicast spine",
         "show evpn mac vni x",
         "show evpn mac vni",
         "energy drain",
@@ -259,6 +275,22 @@ fn words_and_options_ask_the_same() {
     let asked = daemon.asked();
     assert_eq!(asked[0], asked[1]);
     assert!(asked[0].contains("type=prefix&rd=10.0.0.1%3A100&vni=4000"), "{}", asked[0]);
+}
+
+#[test]
+fn an_address_is_asked_for_as_a_prefix_and_a_prefix_without_what_is_beyond_its_length() {
+    let daemon = Daemon::start(at_work);
+    daemon.run("-j show bgp ipv4 unicast 10.0.0.4");
+    daemon.run("-j show bgp ipv6 unicast 2001:db8::1/32 --limit 3");
+    daemon.run("-j show bgp rt-constraint");
+    assert_eq!(
+        daemon.asked().iter().map(|asked| asked.trim()).collect::<Vec<_>>(),
+        [
+            "GET /api/v1/bgp/ipv4/unicast/routes?prefix=10.0.0.4%2F32",
+            "GET /api/v1/bgp/ipv6/unicast/routes?prefix=2001%3Adb8%3A%3A%2F32&limit=3",
+            "GET /api/v1/bgp/rt-constraint/routes",
+        ]
+    );
 }
 
 /// A daemon at work whose configuration wants AS numbers with a dot.

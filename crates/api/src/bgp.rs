@@ -4,7 +4,7 @@
 //! known.
 
 use crate::reset::LastReset;
-use crate::{NeighborId, Notice, UpDown};
+use crate::{AddressFamily, NeighborId, Notice, UpDown};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -53,7 +53,10 @@ pub struct Summary {
     pub vrf_name: String,
     /// EVPN routes held, paths to one route counted once.
     pub rib_count: u64,
-    /// What the routes and their attributes take, in octets.
+    /// The same by family, of those of which any are held.
+    #[serde(default)]
+    pub rib_counts: BTreeMap<AddressFamily, u64>,
+    /// What the routes of every family and their attributes take, in octets.
     pub rib_memory: u64,
     /// Neighbours, configured and dynamic.
     pub total_peers: u32,
@@ -92,9 +95,9 @@ pub struct PeerSummary {
     pub msg_sent: u64,
     /// Since it was established, or since it last was, in milliseconds; none where it never was.
     pub peer_uptime_msec: Option<u64>,
-    /// EVPN routes held from it.
+    /// Routes held from it, of all families.
     pub pfx_rcd: u64,
-    /// EVPN routes advertised to it.
+    /// Routes advertised to it, of all families.
     pub pfx_snt: u64,
     /// How often the session came up.
     pub connections_established: u64,

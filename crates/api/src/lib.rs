@@ -35,6 +35,7 @@ pub mod consistency;
 mod contract;
 pub mod energy;
 pub mod evpn;
+pub mod family;
 pub mod neighbor;
 mod neighbor_id;
 pub mod page;
@@ -46,6 +47,7 @@ pub mod system;
 pub mod why;
 
 pub use client::{Client, ClientError};
+pub use family::AddressFamily;
 pub use neighbor_id::NeighborId;
 pub use page::Page;
 

@@ -4,8 +4,9 @@
 
 use crate::bgp::SessionState;
 use crate::reset::LastReset;
-use crate::{Event, NeighborId};
+use crate::{AddressFamily, Event, NeighborId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// A neighbour in full.
@@ -53,6 +54,9 @@ pub struct Neighbor {
     pub message_stats: MessageStats,
     /// EVPN routes.
     pub l2_vpn_evpn: FamilyCounters,
+    /// Routes by family, of those that are exchanged or of which any are held.
+    #[serde(default)]
+    pub address_family_info: BTreeMap<AddressFamily, FamilyCounters>,
     /// What was wrong with its messages.
     pub errors: MessageErrors,
     /// Its routes are reflected to every internal neighbour.
@@ -110,9 +114,9 @@ pub struct CapabilityState {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GracefulRestartState {
-    /// We offered it for EVPN.
+    /// We offered it for a family that we speak.
     pub advertised: bool,
-    /// It offered it for EVPN.
+    /// It offered it for a family that we speak.
     pub received: bool,
     /// Both offered that a NOTIFICATION keeps the routes, too (RFC 8538).
     pub notification: bool,
@@ -190,6 +194,12 @@ pub struct FamilyCounters {
     /// The most that it may have here; more stop the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix_allowed_max: Option<u32>,
+    /// It has sent all it has (RFC 4724 section 2).
+    #[serde(default)]
+    pub end_of_rib_received: bool,
+    /// We have sent all we have.
+    #[serde(default)]
+    pub end_of_rib_sent: bool,
 }
 
 /// The body of `POST bgp/neighbors/{id}/clear`.

@@ -115,6 +115,8 @@ pub enum Cause {
     NotConnected,
     /// No address family in common.
     NoCommonFamily {
+        /// What we offer, in words.
+        ours: String,
         /// What it offers, in words; empty for nothing.
         theirs: String,
     },
@@ -245,11 +247,9 @@ impl Cause {
             Self::TcpTimeout { port } => format!("TCP port {port}: no answer"),
             Self::NoRoute => "no route to it".into(),
             Self::NotConnected => "it is not on a connected network".into(),
-            Self::NoCommonFamily { theirs } if theirs.is_empty() => {
-                "no address family in common: it offers none".into()
-            }
-            Self::NoCommonFamily { theirs } => {
-                format!("no address family in common: it offers {theirs}, we l2vpn evpn")
+            Self::NoCommonFamily { ours, theirs } => {
+                let theirs = if theirs.is_empty() { "none" } else { theirs };
+                format!("no address family in common: it offers {theirs}, we {ours}")
             }
             Self::HoldExpired { seconds } => {
                 format!("nothing heard from it for the hold time of {seconds} s")
@@ -320,9 +320,13 @@ impl Cause {
             Self::NotConnected => {
                 format!("set `multihop` for neighbor {peer}, or use its address on the link")
             }
-            Self::NoCommonFamily { .. } => {
-                format!("activate l2vpn evpn for us at {peer}")
+            Self::NoCommonFamily { ours, theirs } if theirs.is_empty() => {
+                format!("activate {ours} for us at {peer}")
             }
+            Self::NoCommonFamily { ours, .. } => format!(
+                "activate {ours} for us at {peer}, or write what it offers into `families` of \
+                 neighbor {peer}"
+            ),
             Self::HoldExpired { .. } | Self::HoldExpiredThere => format!(
                 "`ping -M do -s 1472 {reach}`: look for loss, for an MTU that differs and for a \
                  busy CPU"
@@ -391,8 +395,11 @@ mod tests {
             Cause::TcpTimeout { port: 179 },
             Cause::NoRoute,
             Cause::NotConnected,
-            Cause::NoCommonFamily { theirs: "ipv4 unicast".into() },
-            Cause::NoCommonFamily { theirs: String::new() },
+            Cause::NoCommonFamily { ours: "l2vpn evpn".into(), theirs: "ipv4 unicast".into() },
+            Cause::NoCommonFamily {
+                ours: "ipv4 unicast, l2vpn evpn".into(),
+                theirs: String::new(),
+            },
             Cause::HoldExpired { seconds: 90 },
             Cause::HoldExpiredThere,
             Cause::BadRouterId { received: "10.0.0.1".into() },

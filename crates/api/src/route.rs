@@ -1,9 +1,10 @@
-//! `bgp/l2vpn/evpn/routes`: EVPN routes and all paths to them, the rejected ones included.
+//! `bgp/l2vpn/evpn/routes`, `bgp/ipv4/unicast/routes`, `bgp/ipv6/unicast/routes` and
+//! `bgp/rt-constraint/routes`: routes and all paths to them, the rejected ones included.
 //!
 //! **A path is valid or it says why not**, and exactly one valid path of a route is the best.
 
-use crate::NeighborId;
 use crate::attributes::MoreAttributes;
+use crate::{AddressFamily, NeighborId};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -26,6 +27,33 @@ pub struct RouteQuery {
     /// Only type 5 routes of this prefix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
+    /// How many routes at most; see [`crate::page`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// The token of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// Parameters of `GET bgp/ipv4/unicast/routes` and `GET bgp/ipv6/unicast/routes`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PrefixQuery {
+    /// Only this prefix.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// How many routes at most; see [`crate::page`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// The token of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// Parameters of `GET bgp/rt-constraint/routes`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PageQuery {
     /// How many routes at most; see [`crate::page`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
@@ -63,18 +91,26 @@ impl RouteKind {
     }
 }
 
-/// A route and the paths to it. Routes come sorted by distinguisher, then by type and key.
+/// A route and the paths to it. EVPN routes come sorted by distinguisher, then by type and key;
+/// those of other families by prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Route {
-    /// Route distinguisher.
-    pub rd: String,
-    /// The route as FRR writes it, e.g. `[2]:[0]:[48]:[02:00:00:00:00:01]:[32]:[10.1.0.1]`.
+    /// Its family.
+    #[serde(default)]
+    pub family: AddressFamily,
+    /// Route distinguisher, of EVPN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rd: Option<String>,
+    /// The route as FRR writes it, e.g. `[2]:[0]:[48]:[02:00:00:00:00:01]:[32]:[10.1.0.1]`; of
+    /// unicast the prefix; of route target constraints who wants what, `65001:RT:65001:100/96`.
     pub prefix: String,
-    /// Its type's number.
-    pub route_type: u8,
-    /// Ethernet tag.
-    pub eth_tag: u32,
+    /// Its type's number, of EVPN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route_type: Option<u8>,
+    /// Ethernet tag, of EVPN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eth_tag: Option<u32>,
     /// The host's MAC address, of type 2.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mac: Option<String>,
@@ -119,10 +155,15 @@ pub struct RoutePath {
     /// MULTI_EXIT_DISC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metric: Option<u32>,
-    /// The VTEP, or none for a withdrawn or broken path.
+    /// The next hop, of EVPN the VTEP; none for a withdrawn or broken path. All zeros for what we
+    /// announce ourselves of other families.
     pub nexthop: Option<IpAddr>,
-    /// Labels of the route: VNIs.
-    pub vni: Vec<u32>,
+    /// Every next hop, of unicast.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nexthops: Vec<Nexthop>,
+    /// Labels of the route: VNIs. Of EVPN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vni: Option<Vec<u32>>,
     /// Ethernet segment, where it is not zero.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub esi: Option<String>,
@@ -140,6 +181,41 @@ pub struct RoutePath {
     pub more: MoreAttributes,
     /// Since it last changed, in milliseconds.
     pub age_msec: u64,
+}
+
+/// Where packets to a prefix go, as a path says it (RFC 2545 section 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Nexthop {
+    /// The address.
+    pub ip: IpAddr,
+    /// Its own family: an IPv4 prefix may have next hops of IPv6 (RFC 8950).
+    pub afi: Afi,
+    /// Where it means something; given for IPv6 only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    /// The one of the path that is programmed where the path is used.
+    pub used: bool,
+}
+
+/// An address's family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Afi {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+/// Where an IPv6 address means something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Everywhere.
+    Global,
+    /// On the link that we share with who said it.
+    LinkLocal,
 }
 
 /// Where a path came from.

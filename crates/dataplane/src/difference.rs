@@ -191,7 +191,10 @@ impl Reconciler {
 
     fn describe_route(&self, route: KernelRoute) -> (String, Option<String>, Option<String>) {
         let row = self.routes.rows.get(&route);
-        let text = |id: NexthopId| format!("nexthop {}", id.0);
+        let text = |id: NexthopId| match self.nexthops.spec(id) {
+            Some(spec) => format!("nexthop {} {}", id.0, self.spec_text(spec)),
+            None => format!("nexthop {}", id.0),
+        };
         let wanted = row.and_then(|row| row.want);
         let wanted = wanted.map(|id| text(self.nexthops.ready(id).unwrap_or(id)));
         let have = row.and_then(|row| row.have).map(text);

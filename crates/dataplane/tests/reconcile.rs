@@ -428,6 +428,21 @@ mod nexthops {
     }
 
     #[test]
+    fn a_route_that_differs_is_told_with_where_it_leads() {
+        let mut b = two_ways();
+        b.restart();
+        b.r.set_mode(Mode::Grow);
+        let found = b.r.differences(9).first;
+        let route = found.iter().find(|d| d.object.starts_with("route ")).unwrap();
+        let kernel = route.kernel.as_deref().unwrap();
+        let [one, two, both] = [1, 2, 3].map(|n| id(n).0);
+        assert!(kernel.starts_with(&format!("nexthop {both} group {one},1/{two},1 ")), "{kernel}");
+        assert_eq!((route.intended.as_ref(), route.reason), (None, Reason::Stale));
+        let nexthop = found.iter().find(|d| d.object == format!("nexthop {one}")).unwrap();
+        assert_eq!(nexthop.kernel.as_deref(), Some("via 10.0.0.1 dev br20"));
+    }
+
+    #[test]
     fn a_restart_with_other_weights_replaces_the_group_in_place() {
         let mut b = two_ways();
         b.restart();

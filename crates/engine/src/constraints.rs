@@ -29,7 +29,7 @@ impl Wants {
         self.0.get_mut(&peer).is_some_and(|wants| wants.remove(membership))
     }
 
-    /// A neighbour is gone for good.
+    /// A neighbour is gone for good, or what it has said of its wants is void.
     pub(crate) fn forget(&mut self, peer: PeerIdx) {
         self.0.remove(&peer);
     }

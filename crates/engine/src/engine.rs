@@ -360,6 +360,7 @@ impl Engine {
             }
         }
         self.fill_rewanted();
+        self.follow_hops();
         self.program_prefixes(now);
         self.flush(now);
         if self.ribs.is_dirty() || !self.reimports.is_empty() {
@@ -505,7 +506,11 @@ impl Engine {
                 vrf.recheck(&self.underlay);
             }
             if vrf.table.is_dirty() {
-                vrf.program(&mut self.ids, now.time, &self.underlay, &mut self.changes);
+                let mut changes = Vec::new();
+                vrf.program(&mut self.ids, now.time, &self.underlay, &mut changes);
+                // What gives way to a unicast route has been replaced by it already.
+                changes.retain(|change| !self.unicast.fib.replaces(change));
+                self.changes.append(&mut changes);
             }
         }
     }

@@ -17,7 +17,7 @@ use evpn_proto::bgp::session::{
     Routes, StopReason,
 };
 use evpn_proto::bgp::wire::error::Action;
-use evpn_proto::types::{Family, Route, RouteKey, Time, can_be_vtep};
+use evpn_proto::types::{Family, Route, RouteKey, RtMembership, Time, can_be_vtep};
 use evpn_rib::PeerIdx;
 use evpn_rib::decision::Source;
 use evpn_rib::table::{PeerInfo, Reject, Which};
@@ -188,7 +188,7 @@ impl Engine {
         }
     }
 
-    fn join_group(&mut self, index: PeerIdx, family: Family, key: GroupKey) {
+    pub(crate) fn join_group(&mut self, index: PeerIdx, family: Family, key: GroupKey) {
         let Some(rib) = self.ribs.get_mut(family) else { return };
         let fresh = !rib.groups.contains_key(&key);
         let group = rib.groups.entry(key).or_default();
@@ -218,6 +218,7 @@ impl Engine {
     fn down(&mut self, now: Now, index: PeerIdx, routes: Routes) {
         let Some(peer) = self.peer_mut(index) else { return };
         let families = peer.up.take().map(|up| up.families).unwrap_or_default();
+        let exchanged: Vec<Family> = families.keys().copied().collect();
         for (family, exchange) in families {
             self.leave_group(family, exchange.group, index);
         }
@@ -227,7 +228,8 @@ impl Engine {
         };
         let mut keeps = false;
         for family in Ribs::FAMILIES {
-            if !kept.contains(&family) {
+            // Of a family that was given up there is nothing to keep.
+            if !kept.contains(&family) || !exchanged.contains(&family) {
                 self.drop_paths(index, family, Which::All);
                 continue;
             }
@@ -243,7 +245,7 @@ impl Engine {
         }
     }
 
-    fn leave_group(&mut self, family: Family, key: GroupKey, index: PeerIdx) {
+    pub(crate) fn leave_group(&mut self, family: Family, key: GroupKey, index: PeerIdx) {
         let Some(rib) = self.ribs.get_mut(family) else { return };
         let Some(group) = rib.groups.get_mut(&key) else { return };
         group.cache.clear();
@@ -268,6 +270,10 @@ impl Engine {
     /// confirm.
     pub(crate) fn drop_paths(&mut self, index: PeerIdx, family: Family, which: Which) {
         let Some(rib) = self.ribs.get_mut(family) else { return };
+        if family == Family::RT_CONSTRAINT && which == Which::All {
+            self.wants.forget(index);
+            self.rewanted.insert(index);
+        }
         for id in rib.table.of_peer(index, which) {
             if let Some(RouteKey::RtMembership(gone)) = rib.table.get(id).map(|dest| &dest.key)
                 && self.wants.remove(index, gone)
@@ -445,6 +451,11 @@ impl Engine {
             self.leave_group(family, exchange.group, index);
         }
         self.drop_paths(index, family, Which::All);
+        if family == Family::RT_CONSTRAINT {
+            // What it wants cannot be known any more: it is told everything, as those are who never
+            // agreed on the family.
+            self.wants.add(index, RtMembership::DEFAULT);
+        }
         if has_told_all {
             self.told(index);
         }

@@ -5,8 +5,8 @@
 use super::Lines;
 use crate::table::{Column, Table};
 use crate::text::{AsNotation, counted, duration, duration_or_never, or_dash};
-use evpn_api::UpDown;
 use evpn_api::bgp::{BgpVni, PeerSummary, SessionState, Summary};
+use evpn_api::{AddressFamily, UpDown};
 
 /// `show bgp l2vpn evpn summary`.
 pub(crate) fn summary(summary: &Summary, notation: AsNotation) -> String {
@@ -19,8 +19,11 @@ pub(crate) fn summary(summary: &Summary, notation: AsNotation) -> String {
             notation.asn(summary.local_as)
         ),
     );
-    let routes = counted(summary.rib_count, "EVPN route");
-    lines.add(0, &format!("{routes} in {} KiB", summary.rib_memory / 1024));
+    let others = summary.rib_counts.iter().filter(|(of, _)| **of != AddressFamily::L2VpnEvpn);
+    let others = others.map(|(family, routes)| counted(*routes, &format!("{family} route")));
+    let evpn = counted(summary.rib_count, "EVPN route");
+    let routes: Vec<String> = std::iter::once(evpn).chain(others).collect();
+    lines.add(0, &format!("{} in {} KiB", routes.join(", "), summary.rib_memory / 1024));
     lines.gap();
     let mut table = Table::new([
         Column::Address("Neighbor"),

@@ -12,6 +12,7 @@ pub(crate) mod route;
 pub(crate) mod system;
 #[cfg(test)]
 mod tests;
+pub(crate) mod underlay;
 pub(crate) mod why;
 
 use crate::table::remedy_lines;

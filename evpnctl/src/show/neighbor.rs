@@ -7,7 +7,7 @@ use crate::table::{Column, Table};
 use crate::text::{AsNotation, duration, or_dash, yes_no};
 use evpn_api::bgp::SessionState;
 use evpn_api::neighbor::{CapabilityState, GracefulRestartState, MessageErrors, Neighbor};
-use evpn_api::{Event, NeighborId};
+use evpn_api::{AddressFamily, Event, NeighborId};
 
 /// Events shown.
 const EVENTS: usize = 20;
@@ -57,17 +57,7 @@ fn neighbor(neighbor: &Neighbor, notation: AsNotation) -> String {
     }
     let (ups, downs) = (neighbor.connections_established, neighbor.connections_dropped);
     lines.field("  Sessions", &format!("established {ups}, dropped {downs}"));
-    let routes = neighbor.l2_vpn_evpn;
-    lines.field(
-        "  EVPN routes",
-        &format!(
-            "received {}{}, accepted {}, sent {}",
-            routes.received_prefix_counter,
-            routes.prefix_allowed_max.map(|max| format!(" of at most {max}")).unwrap_or_default(),
-            routes.accepted_prefix_counter,
-            routes.sent_prefix_counter,
-        ),
-    );
+    add_families(&mut lines, neighbor);
     add_agreements(&mut lines, neighbor);
     add_errors(&mut lines, &neighbor.errors);
     lines.field("  Graceful restart", &graceful_restart(&neighbor.graceful_restart_info));
@@ -131,6 +121,34 @@ fn state(neighbor: &Neighbor) -> String {
         (SessionState::Established, Some(up)) => format!("Established for {}", duration(up)),
         (state, _) if neighbor.admin_down => format!("{state}, held down by the configuration"),
         (state, _) => state.to_string(),
+    }
+}
+
+/// A line for each family.
+fn add_families(lines: &mut Lines, neighbor: &Neighbor) {
+    if neighbor.address_family_info.is_empty() {
+        lines.field("  Routes", "none, of any family");
+    }
+    for (family, routes) in &neighbor.address_family_info {
+        let label = match family {
+            AddressFamily::L2VpnEvpn => "  EVPN routes".to_owned(),
+            other => format!("  {other}"),
+        };
+        let max = routes.prefix_allowed_max.map(|max| format!(" of at most {max}"));
+        let ended = match (routes.end_of_rib_received, routes.end_of_rib_sent) {
+            (true, true) => "both ways",
+            (true, false) => "received, not sent yet",
+            (false, true) => "sent, not received yet",
+            (false, false) => "neither way yet",
+        };
+        let text = format!(
+            "received {}{}, accepted {}, sent {}; end-of-RIB {ended}",
+            routes.received_prefix_counter,
+            max.unwrap_or_default(),
+            routes.accepted_prefix_counter,
+            routes.sent_prefix_counter,
+        );
+        lines.field(&label, &text);
     }
 }
 

@@ -3,7 +3,8 @@
 //! **Every path is shown, a rejected one with the reason.**
 
 use super::Lines;
-use crate::text::{AsNotation, duration, or_dash};
+use super::underlay::next_hop;
+use crate::text::{AsNotation, counted, duration, or_dash};
 use evpn_api::Page;
 use evpn_api::attributes::MoreAttributes;
 use evpn_api::route::{PathFrom, Route, RoutePath};
@@ -13,35 +14,49 @@ const LEGEND: &str = "Status codes: * valid, > best, = multipath, S stale, x rej
 /// `show bgp l2vpn evpn route`.
 pub(crate) fn routes(page: &Page<Route>, notation: AsNotation) -> String {
     let mut lines = Lines::default();
-    lines.add(0, LEGEND);
+    legend(&mut lines);
     let mut rd = "";
     for route in &page.items {
-        if route.rd != rd {
+        if let Some(other) = route.rd.as_deref().filter(|other| *other != rd) {
             lines.gap();
-            lines.add(0, &format!("Route Distinguisher: {}", route.rd));
-            rd = &route.rd;
+            lines.add(0, &format!("Route Distinguisher: {other}"));
+            rd = other;
         }
         lines.add(1, &route.prefix);
         for path in &route.paths {
             add_path(&mut lines, path, notation);
         }
     }
+    finish(lines, page)
+}
+
+/// What the marks before a path mean.
+pub(super) fn legend(lines: &mut Lines) {
+    lines.add(0, LEGEND);
+}
+
+/// How many there are.
+pub(super) fn finish(mut lines: Lines, page: &Page<Route>) -> String {
     lines.gap();
     let paths: usize = page.items.iter().map(|route| route.paths.len()).sum();
-    lines.add(0, &format!("{} routes, {paths} paths", page.items.len()));
+    let count = |count: usize, noun| counted(u64::try_from(count).unwrap_or(u64::MAX), noun);
+    lines.add(0, &format!("{}, {}", count(page.items.len(), "route"), count(paths, "path")));
     if page.next_cursor.is_some() {
         lines.add(0, "There are more: --limit was reached.");
     }
     lines.into_text()
 }
 
-fn add_path(lines: &mut Lines, path: &RoutePath, notation: AsNotation) {
+pub(super) fn add_path(lines: &mut Lines, path: &RoutePath, notation: AsNotation) {
     let from = match (path.path_from, path.peer_id.as_ref()) {
         (PathFrom::Local, _) => "local".to_owned(),
         (_, peer) => format!("from {}", or_dash(peer)),
     };
-    let vni = path.vni.iter().map(u32::to_string).collect::<Vec<_>>().join("/");
-    let mut text = format!("via {} {from} vni {vni}", or_dash(path.nexthop));
+    let mut text = format!("via {} {from}", next_hop(path));
+    if let Some(vni) = &path.vni {
+        let vni = vni.iter().map(u32::to_string).collect::<Vec<_>>().join("/");
+        text += &format!(" vni {vni}");
+    }
     if let Some(preference) = path.loc_prf {
         text += &format!(" locprf {preference}");
     }

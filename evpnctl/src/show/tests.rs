@@ -1,6 +1,6 @@
 //! Every view, held fast by a snapshot of fixed values, and within its width.
 
-use super::{bgp, config, consistency, energy, evpn, neighbor, route, system, why};
+use super::{bgp, config, consistency, energy, evpn, neighbor, route, system, underlay, why};
 use crate::text::{AsNotation, WIDTH};
 use evpn_api::{Page, samples};
 
@@ -25,6 +25,9 @@ view!(summary_with_dots, bgp::summary(&samples::summary(), AsNotation::Dot));
 view!(bgp_vnis, bgp::vnis(&samples::bgp_vnis()));
 view!(neighbors, neighbor::neighbors(&[samples::neighbor()], AsNotation::Plain));
 view!(routes, route::routes(&samples::routes(), AsNotation::Plain));
+view!(ipv4_routes, underlay::routes(&samples::ipv4_routes(), AsNotation::Plain));
+view!(ipv6_routes, underlay::routes(&samples::ipv6_routes(), AsNotation::Dot));
+view!(rt_constraints, underlay::routes(&samples::rt_constraints(), AsNotation::Plain));
 view!(vnis, evpn::vnis(&samples::vnis()));
 view!(vni_in_full, evpn::vni(&samples::vnis()[1]));
 view!(macs, evpn::macs(&samples::macs()));

@@ -7,10 +7,10 @@ use super::secrets::without_secrets;
 use crate::doctor::{self, Sources};
 use crate::local;
 use crate::tool::{self, Output, PATIENCE};
-use evpn_api::Client;
 use evpn_api::config::{ConfigValue, EffectiveConfig};
 use evpn_api::evpn::HostQuery;
-use evpn_api::route::RouteQuery;
+use evpn_api::route::{PageQuery, RouteQuery};
+use evpn_api::{AddressFamily, Client};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -33,6 +33,8 @@ pub(super) enum Source {
     Api(&'static str),
     /// A table of the daemon's, its first rows.
     Routes,
+    /// The first rows of a family beside EVPN.
+    RoutesOf(AddressFamily),
     /// Hosts.
     Macs,
     /// Addresses of hosts.
@@ -61,6 +63,9 @@ pub(super) fn all() -> Vec<(&'static str, Source)> {
         ("show/vni.json", Api("evpn/vni")),
         ("show/bgp-vni.json", Api("bgp/l2vpn/evpn/vni")),
         ("show/routes.json", Source::Routes),
+        ("show/ipv4-routes.json", Source::RoutesOf(AddressFamily::Ipv4Unicast)),
+        ("show/ipv6-routes.json", Source::RoutesOf(AddressFamily::Ipv6Unicast)),
+        ("show/rt-constraints.json", Source::RoutesOf(AddressFamily::RtConstraint)),
         ("show/mac.json", Source::Macs),
         ("show/arp.json", Source::Arp),
         ("show/energy.json", Api("energy")),
@@ -98,6 +103,10 @@ impl Source {
             Self::Routes => {
                 let query = RouteQuery { limit: Some(ROWS), ..RouteQuery::default() };
                 answer(client.routes(&query).await)
+            }
+            Self::RoutesOf(family) => {
+                let query = PageQuery { limit: Some(ROWS), cursor: None };
+                answer(client.get::<Value>(family.routes_path(), &query).await)
             }
             Self::Macs => answer(client.macs(&hosts()).await),
             Self::Arp => answer(client.arp(&hosts()).await),

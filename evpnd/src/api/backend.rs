@@ -48,7 +48,7 @@ pub(crate) trait Backend: Send + Sync + 'static {
         caller: Caller,
     ) -> impl Future<Output = Answer<Done>> + Send;
 
-    /// A page of EVPN routes, sorted by distinguisher, type and key.
+    /// A page of a family's routes, sorted: EVPN's by distinguisher, type and key, others by prefix.
     fn routes(
         &self,
         filter: RouteFilter,

@@ -4,6 +4,7 @@
 //!
 //! **A figure is absent where it is not known**: never zero, which would be a value.
 
+use evpn_api::AddressFamily;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -22,7 +23,9 @@ pub(crate) struct Snapshot {
     pub(crate) resident_octets: Option<u64>,
     /// EVPN routes held.
     pub(crate) rib_routes: u64,
-    /// What they take, in octets.
+    /// Routes held, by family.
+    pub(crate) rib_counts: Vec<(AddressFamily, u64)>,
+    /// What the routes of every family take, in octets.
     pub(crate) rib_octets: u64,
     /// Each neighbour.
     pub(crate) peers: Vec<PeerFigures>,
@@ -51,12 +54,8 @@ pub(crate) struct PeerFigures {
     pub(crate) state: PeerState,
     /// Since it is established.
     pub(crate) uptime_seconds: Option<u64>,
-    /// Routes held from it.
-    pub(crate) prefixes_received: u64,
-    /// Of these, accepted.
-    pub(crate) prefixes_accepted: u64,
-    /// Routes advertised to it.
-    pub(crate) prefixes_advertised: u64,
+    /// Its routes, by the families that we offer it.
+    pub(crate) families: Vec<FamilyFigures>,
     /// Messages received.
     pub(crate) messages_received: u64,
     /// Messages sent.
@@ -65,6 +64,19 @@ pub(crate) struct PeerFigures {
     pub(crate) drops: u64,
     /// Updates treated as withdrawals for an error in them (RFC 7606).
     pub(crate) treat_as_withdraw: u64,
+}
+
+/// A neighbour's routes of one family.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FamilyFigures {
+    /// Which.
+    pub(crate) family: AddressFamily,
+    /// Routes held from it.
+    pub(crate) received: u64,
+    /// Of these, accepted.
+    pub(crate) accepted: u64,
+    /// Routes advertised to it.
+    pub(crate) advertised: u64,
 }
 
 /// A session, as frr_exporter counts it.
@@ -204,7 +216,9 @@ impl Snapshot {
         families.gauges(resident, one(self.resident_octets.and_then(gauge)))?;
         let routes = ("evpnd_bgp_rib_routes", "EVPN routes held");
         families.gauges(routes, one(gauge(self.rib_routes)))?;
-        let memory = ("evpnd_bgp_rib_memory_bytes", "Memory of the EVPN routes held");
+        let counts = self.rib_counts.iter().map(|(of, count)| (of_family(*of), gauge(*count)));
+        families.gauges(("evpnd_bgp_rib_count", "Routes held, by family"), counts)?;
+        let memory = ("evpnd_bgp_rib_memory_bytes", "Memory of the routes held, of all families");
         families.gauges(memory, one(gauge(self.rib_octets)))?;
         let drift = ("evpnd_fdb_drift_entries", "Kernel objects that differ from the intended");
         families.gauges(drift, one(gauge(self.drift_entries)))?;
@@ -216,7 +230,7 @@ impl Snapshot {
     }
 
     fn encode_peers(&self, families: &mut Families<'_>) -> fmt::Result {
-        let gauges: [GaugeOf<PeerFigures>; 5] = [
+        let gauges: [GaugeOf<PeerFigures>; 2] = [
             (
                 ("evpnd_bgp_peer_state", "1 established, 0 down, 2 held down by an operator"),
                 |peer| Some(f64::from(peer.state as u8)),
@@ -224,18 +238,24 @@ impl Snapshot {
             (("evpnd_bgp_peer_uptime_seconds", "Since it is established"), |peer| {
                 peer.uptime_seconds.and_then(gauge)
             }),
-            (("evpnd_bgp_peer_prefixes_received_count", "Routes held from it"), |peer| {
-                gauge(peer.prefixes_received)
-            }),
-            (("evpnd_bgp_peer_prefixes_accepted_count", "Routes accepted"), |peer| {
-                gauge(peer.prefixes_accepted)
-            }),
-            (("evpnd_bgp_peer_prefixes_advertised_count", "Routes sent to it"), |peer| {
-                gauge(peer.prefixes_advertised)
-            }),
         ];
         for (name, value) in gauges {
-            let rows = self.peers.iter().map(|peer| (peer.labels(), value(peer)));
+            let rows = self.peers.iter().flat_map(|peer| {
+                let of = move |of: &FamilyFigures| (peer.labels(of.family), value(peer));
+                peer.families.iter().map(of)
+            });
+            families.gauges(name, rows)?;
+        }
+        let of_families: [CountOf<FamilyFigures>; 3] = [
+            (("evpnd_bgp_peer_prefixes_received_count", "Routes held from it"), |f| f.received),
+            (("evpnd_bgp_peer_prefixes_accepted_count", "Routes accepted"), |f| f.accepted),
+            (("evpnd_bgp_peer_prefixes_advertised_count", "Routes sent to it"), |f| f.advertised),
+        ];
+        for (name, value) in of_families {
+            let rows = self.peers.iter().flat_map(|peer| {
+                let of = move |of: &FamilyFigures| (peer.labels(of.family), gauge(value(of)));
+                peer.families.iter().map(of)
+            });
             families.gauges(name, rows)?;
         }
         let counters: [CountOf<PeerFigures>; 4] = [
@@ -247,7 +267,10 @@ impl Snapshot {
             }),
         ];
         for (name, value) in counters {
-            let rows = self.peers.iter().map(|peer| (peer.labels(), value(peer)));
+            let rows = self.peers.iter().flat_map(|peer| {
+                let of = move |of: &FamilyFigures| (peer.labels(of.family), value(peer));
+                peer.families.iter().map(of)
+            });
             families.counters(name, rows)?;
         }
         Ok(())
@@ -302,14 +325,24 @@ impl Snapshot {
 }
 
 impl PeerFigures {
-    fn labels(&self) -> Labels {
-        vec![
-            ("vrf", "default".to_owned()),
-            ("afi", "l2vpn".to_owned()),
-            ("safi", "evpn".to_owned()),
+    /// As frr_exporter has it, figures of a session are told once for each of its families.
+    fn labels(&self, family: AddressFamily) -> Labels {
+        let mut labels = of_family(family);
+        labels.extend([
             ("local_as", self.local_as.to_string()),
             ("peer", self.peer.to_string()),
             ("peer_as", self.peer_as.map_or_else(String::new, |asn| asn.to_string())),
-        ]
+        ]);
+        labels
     }
+}
+
+fn of_family(family: AddressFamily) -> Labels {
+    let (afi, safi) = match family {
+        AddressFamily::L2VpnEvpn => ("l2vpn", "evpn"),
+        AddressFamily::Ipv4Unicast => ("ipv4", "unicast"),
+        AddressFamily::Ipv6Unicast => ("ipv6", "unicast"),
+        AddressFamily::RtConstraint => ("ipv4", "rt-constraint"),
+    };
+    vec![("vrf", "default".to_owned()), ("afi", afi.to_owned()), ("safi", safi.to_owned())]
 }

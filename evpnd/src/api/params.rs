@@ -8,9 +8,10 @@ use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use evpn_api::AddressFamily;
 use evpn_api::evpn::HostQuery;
 use evpn_api::page::effective_limit;
-use evpn_api::route::{RouteKind, RouteQuery};
+use evpn_api::route::{PageQuery, PrefixQuery, RouteKind, RouteQuery};
 use evpn_api::why::WhyQuery;
 use evpn_proto::types::{MacAddr, NeighborId, ParseError, Rd, Vni};
 use ipnet::IpNet;
@@ -29,6 +30,8 @@ pub(crate) struct PageRequest {
 /// Which routes. All that are given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RouteFilter {
+    /// Of this family.
+    pub(crate) family: AddressFamily,
     /// Of this type.
     pub(crate) kind: Option<RouteKind>,
     /// Of this distinguisher.
@@ -100,6 +103,7 @@ impl RouteFilter {
     /// A request's filter and page.
     pub(super) fn of(query: RouteQuery) -> Result<(Self, PageRequest), ApiError> {
         let filter = Self {
+            family: AddressFamily::L2VpnEvpn,
             kind: query.kind,
             rd: query.rd.map(|rd| rd.parse()).transpose().map_err(refuse_text)?,
             vni: parse_vni(query.vni)?,
@@ -108,6 +112,27 @@ impl RouteFilter {
         };
         let page = PageRequest { limit: effective_limit(query.limit), after: query.cursor };
         Ok((filter, page))
+    }
+
+    /// A request's filter and page, of a family of unicast.
+    pub(super) fn of_unicast(
+        family: AddressFamily,
+        query: PrefixQuery,
+    ) -> Result<(Self, PageRequest), ApiError> {
+        let prefix = parse_prefix(query.prefix.as_ref())?;
+        let is_ipv4 = family == AddressFamily::Ipv4Unicast;
+        if let Some(prefix) = prefix.filter(|prefix| prefix.addr().is_ipv4() != is_ipv4) {
+            let text = format!("{prefix} is no prefix of {family}");
+            return Err(ApiError::bad_request(text));
+        }
+        let page = PageRequest { limit: effective_limit(query.limit), after: query.cursor };
+        Ok((Self { family, prefix, ..Self::default() }, page))
+    }
+
+    /// A request's page of a family whose routes are no prefixes of addresses.
+    pub(super) fn of_page(family: AddressFamily, query: PageQuery) -> (Self, PageRequest) {
+        let page = PageRequest { limit: effective_limit(query.limit), after: query.cursor };
+        (Self { family, ..Self::default() }, page)
     }
 }
 

@@ -12,13 +12,13 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use evpn_api::PREFIX;
 use evpn_api::energy::OverrideRequest;
 use evpn_api::evpn::HostQuery;
 use evpn_api::neighbor::ClearRequest;
-use evpn_api::route::RouteQuery;
+use evpn_api::route::{PageQuery, PrefixQuery, RouteQuery};
 use evpn_api::system::LogLevel;
 use evpn_api::why::WhyQuery;
+use evpn_api::{AddressFamily, PREFIX};
 use std::sync::Arc;
 
 /// The largest body of a request, in octets; the largest that is sensible is a hundredth of it.
@@ -39,6 +39,9 @@ pub(crate) fn router<B: Backend>(backend: Arc<B>) -> Router {
         .route("/bgp/l2vpn/evpn/summary", ask!(summary))
         .route("/bgp/l2vpn/evpn/routes", get(routes::<B>))
         .route("/bgp/l2vpn/evpn/vni", ask!(bgp_vnis))
+        .route("/bgp/ipv4/unicast/routes", get(ipv4_routes::<B>))
+        .route("/bgp/ipv6/unicast/routes", get(ipv6_routes::<B>))
+        .route("/bgp/rt-constraint/routes", get(rt_constraints::<B>))
         .route("/bgp/neighbors", ask!(neighbors))
         .route("/bgp/neighbors/{id}", get(neighbor::<B>))
         .route("/bgp/neighbors/{id}/clear", post(clear_neighbor::<B>))
@@ -70,6 +73,30 @@ async fn routes<B: Backend>(
     Params(query): Params<RouteQuery>,
 ) -> Answer<impl IntoResponse> {
     let (filter, page) = RouteFilter::of(query)?;
+    backend.routes(filter, page).await.map(Json)
+}
+
+async fn ipv4_routes<B: Backend>(
+    State(backend): Shared<B>,
+    Params(query): Params<PrefixQuery>,
+) -> Answer<impl IntoResponse> {
+    let (filter, page) = RouteFilter::of_unicast(AddressFamily::Ipv4Unicast, query)?;
+    backend.routes(filter, page).await.map(Json)
+}
+
+async fn ipv6_routes<B: Backend>(
+    State(backend): Shared<B>,
+    Params(query): Params<PrefixQuery>,
+) -> Answer<impl IntoResponse> {
+    let (filter, page) = RouteFilter::of_unicast(AddressFamily::Ipv6Unicast, query)?;
+    backend.routes(filter, page).await.map(Json)
+}
+
+async fn rt_constraints<B: Backend>(
+    State(backend): Shared<B>,
+    Params(query): Params<PageQuery>,
+) -> Answer<impl IntoResponse> {
+    let (filter, page) = RouteFilter::of_page(AddressFamily::RtConstraint, query);
     backend.routes(filter, page).await.map(Json)
 }
 

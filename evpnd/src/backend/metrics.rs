@@ -1,7 +1,10 @@
 //! The figures of a moment.
 
-use super::{DataplaneReport, count};
-use crate::api::metrics::{PeerFigures, PeerState, SiteFigures, Snapshot, VniFigures};
+use super::{DataplaneReport, count, family};
+use crate::api::metrics::{
+    FamilyFigures, PeerFigures, PeerState, SiteFigures, Snapshot, VniFigures,
+};
+use evpn_api::neighbor::FamilyCounters;
 use evpn_engine::view::View;
 use evpn_engine::view::energy::Energy;
 use evpn_engine::view::neighbors::Neighbor;
@@ -12,6 +15,7 @@ use std::fs;
 pub(super) fn see(view: View<'_>) -> Snapshot {
     Snapshot {
         rib_routes: count(view.route_count()),
+        rib_counts: family::counts(view),
         rib_octets: count(view.route_octets()),
         peers: view.neighbors().iter().map(|n| peer(view, n)).collect(),
         vnis: view.vnis().iter().map(vni).collect(),
@@ -48,16 +52,19 @@ fn peer(view: View<'_>, neighbor: &Neighbor<'_>) -> PeerFigures {
         false if neighbor.settings.shutdown => PeerState::AdminDown,
         false => PeerState::Down,
     };
-    let counts = neighbor.received;
+    let of = |(family, counters): (_, FamilyCounters)| FamilyFigures {
+        family,
+        received: counters.received_prefix_counter,
+        accepted: counters.accepted_prefix_counter,
+        advertised: counters.sent_prefix_counter,
+    };
     PeerFigures {
         peer: neighbor.id().to_string(),
         local_as: session.config().local_as.0,
         peer_as: super::neighbors::remote_as(neighbor),
         state,
         uptime_seconds: session.uptime(view.now().time).map(|uptime| uptime.as_secs()),
-        prefixes_received: count(counts.held),
-        prefixes_accepted: count(counts.held.saturating_sub(counts.rejected)),
-        prefixes_advertised: count(neighbor.advertised),
+        families: family::offered(view, neighbor).map(of).collect(),
         messages_received: session.messages_received().total(),
         messages_sent: session.messages_sent().total(),
         drops: session.times_established().saturating_sub(u64::from(up)),

@@ -11,6 +11,7 @@
 mod attributes;
 mod consistency;
 mod energy;
+mod family;
 mod health;
 mod hosts;
 mod metrics;

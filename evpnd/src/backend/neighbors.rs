@@ -1,18 +1,18 @@
 //! Neighbours.
 
-use super::reset::{family_name, last_reset};
-use super::{count, msec};
+use super::reset::last_reset;
+use super::{count, family, msec};
 use crate::api::backend::{Answer, ApiError};
-use evpn_api::Event;
 use evpn_api::bgp::{PeerSummary, SessionState, Summary};
 use evpn_api::neighbor::{
-    CapabilityState, ClearRequest, Done, FamilyCounters, GracefulRestartState, MessageErrors,
-    MessageStats, Neighbor, SoftDirection, Timers,
+    CapabilityState, ClearRequest, Done, GracefulRestartState, MessageErrors, MessageStats,
+    Neighbor, SoftDirection, Timers,
 };
+use evpn_api::{AddressFamily, Event};
 use evpn_engine::view::View;
 use evpn_engine::view::neighbors as seen;
 use evpn_engine::{ClearKind, Engine, Input, Now};
-use evpn_proto::bgp::message::{Capability, Family, GracefulRestart};
+use evpn_proto::bgp::message::{Capability, GracefulRestart};
 use evpn_proto::bgp::session::{
     self, PeerAs, SEND_HOLD_TIME_MIN, SHUTDOWN_TEXT_OCTETS_MAX, StopReason, Timer,
 };
@@ -49,6 +49,7 @@ pub(super) fn summary(view: View<'_>) -> Summary {
         local_as: settings.asn.0,
         vrf_name: "default".to_owned(),
         rib_count: count(view.route_count()),
+        rib_counts: family::counts(view).into_iter().filter(|(_, routes)| *routes > 0).collect(),
         rib_memory: count(view.route_octets()),
         total_peers: u32::try_from(neighbors.len()).unwrap_or(u32::MAX),
         failed_peers: u32::try_from(failed).unwrap_or(u32::MAX),
@@ -85,7 +86,6 @@ pub(super) fn neighbor(view: View<'_>, neighbor: &seen::Neighbor<'_>) -> Neighbo
     let session = neighbor.session;
     let now = view.now().time;
     let ends = session.endpoints();
-    let counts = neighbor.received;
     Neighbor {
         id: named(neighbor.id()),
         address: neighbor.address,
@@ -105,12 +105,8 @@ pub(super) fn neighbor(view: View<'_>, neighbor: &seen::Neighbor<'_>) -> Neighbo
         neighbor_capabilities: capabilities(neighbor),
         graceful_restart_info: graceful_restart(view, neighbor),
         message_stats: messages(neighbor),
-        l2_vpn_evpn: FamilyCounters {
-            received_prefix_counter: count(counts.held),
-            accepted_prefix_counter: count(counts.held.saturating_sub(counts.rejected)),
-            sent_prefix_counter: count(neighbor.advertised),
-            prefix_allowed_max: neighbor.settings.max_prefix,
-        },
+        l2_vpn_evpn: family::counters(view, neighbor, AddressFamily::L2VpnEvpn),
+        address_family_info: family::exchanged(view, neighbor).collect(),
         errors: errors(neighbor),
         route_reflector_client: neighbor.settings.route_reflector_client,
         aigp: neighbor.settings.aigp,
@@ -242,7 +238,7 @@ fn capabilities(neighbor: &seen::Neighbor<'_>) -> Vec<CapabilityState> {
 
 fn capability_name(capability: &Capability) -> String {
     match capability {
-        Capability::Multiprotocol(family) => family_name(*family),
+        Capability::Multiprotocol(family) => family::name(*family),
         Capability::RouteRefresh => "route refresh".to_owned(),
         Capability::ExtendedMessage => "extended message".to_owned(),
         Capability::GracefulRestart(_) => "graceful restart".to_owned(),
@@ -256,12 +252,12 @@ fn capability_name(capability: &Capability) -> String {
     }
 }
 
-/// A graceful restart capability that covers EVPN.
+/// A graceful restart capability that covers a family of ours.
 fn restart_of(capabilities: &[Capability]) -> Option<&GracefulRestart> {
     capabilities.iter().rev().find_map(|capability| match capability {
         Capability::GracefulRestart(restart) => {
-            let covers = restart.families.iter().any(|(family, _)| *family == Family::EVPN);
-            covers.then_some(restart)
+            let mut families = restart.families.iter();
+            families.any(|(family, _)| family::to_api(*family).is_some()).then_some(restart)
         }
         _ => None,
     })

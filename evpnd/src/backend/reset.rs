@@ -1,14 +1,14 @@
 //! Why a session is down, in the API's causes.
 
-use super::msec;
+use super::{family, msec};
 use evpn_api::reset::{Cause, LastReset, LinkFault, Whom};
 use evpn_engine::Obstacle;
 use evpn_engine::view::View;
 use evpn_engine::view::neighbors::Neighbor;
-use evpn_proto::bgp::message::{Capability, Family, Notification};
+use evpn_proto::bgp::message::Notification;
 use evpn_proto::bgp::role::Role;
 use evpn_proto::bgp::session::{
-    Detector, OpenRefusal, PeerAs, Reason, SessionState, StopReason, TransportError,
+    Detector, Notice, OpenRefusal, PeerAs, Reason, SessionState, StopReason, TransportError,
     describe_notification,
 };
 use evpn_proto::types::Time;
@@ -35,9 +35,13 @@ fn cause(neighbor: &Neighbor<'_>) -> Option<(Cause, Time)> {
     }
     if neighbor.is_established() {
         let agreed = session.negotiated()?;
-        if agreed.families.is_empty() {
-            let theirs = offered(&agreed.received.capabilities);
-            return Some((Cause::NoCommonFamily { theirs }, Time::ZERO));
+        let no_family = agreed.notices().into_iter().find_map(|notice| match notice {
+            Notice::NoCommonFamily { ours, theirs } => Some((ours, theirs)),
+            _ => None,
+        });
+        if let Some((ours, theirs)) = no_family {
+            let (ours, theirs) = (family::names(&ours), family::names(&theirs));
+            return Some((Cause::NoCommonFamily { ours, theirs }, Time::ZERO));
         }
     }
     // What went wrong before the first time that it came up has been overcome.
@@ -59,24 +63,6 @@ fn of_obstacle(neighbor: &Neighbor<'_>, obstacle: Obstacle) -> Cause {
         Obstacle::NoRouter => LinkFault::NoRouter,
     };
     Cause::Interface { name: neighbor.id().to_string(), fault }
-}
-
-fn offered(capabilities: &[Capability]) -> String {
-    let families = capabilities.iter().filter_map(|capability| match capability {
-        Capability::Multiprotocol(family) => Some(family_name(*family)),
-        _ => None,
-    });
-    families.collect::<Vec<_>>().join(", ")
-}
-
-/// A family in the words of configurations.
-pub(super) fn family_name(family: Family) -> String {
-    match family {
-        Family::EVPN => "l2vpn evpn".to_owned(),
-        Family::IPV4_UNICAST => "ipv4 unicast".to_owned(),
-        Family::IPV6_UNICAST => "ipv6 unicast".to_owned(),
-        Family { afi, safi } => format!("family {afi}/{safi}"),
-    }
 }
 
 fn of_dial(error: &TransportError) -> Cause {

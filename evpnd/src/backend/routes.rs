@@ -1,21 +1,22 @@
 //! Routes and their paths, in the notation of FRR's tables.
 
 use super::attributes::more;
-use super::{count, msec, neighbors};
+use super::{count, family, msec, neighbors};
 use crate::api::params;
-use evpn_api::Page;
-use evpn_api::route::{PathFrom, Route, RoutePath};
+use evpn_api::route::{Afi, Nexthop, PathFrom, Route, RoutePath, Scope};
+use evpn_api::{AddressFamily, Page};
 use evpn_engine::view::routes as seen;
 use evpn_engine::view::routes::PathFate;
 use evpn_proto::bgp::attributes::{
     AsPath, AsSegmentKind, Community, ExtCommunity, Origin, PathAttributes,
 };
-use evpn_proto::types::{Asn, RouteKey, RouteTarget, RouteType};
+use evpn_proto::types::{Asn, RouteKey, RouteTarget, RouteType, is_link_local};
 use evpn_rib::decision::Source;
+use std::net::IpAddr;
 
 pub(super) fn filter(filter: &params::RouteFilter) -> seen::RouteFilter {
     seen::RouteFilter {
-        family: None,
+        family: Some(family::of_api(filter.family)),
         route_type: filter.kind.map(|kind| RouteType(kind.number())),
         rd: filter.rd,
         vni: filter.vni,
@@ -41,18 +42,56 @@ fn route(route: &seen::Route) -> Route {
         RouteKey::Imet { etag, originator, .. } => (etag.0, None, Some(originator.to_string())),
         RouteKey::EthernetSegment { originator, .. } => (0, None, Some(originator.to_string())),
         RouteKey::IpPrefix { etag, prefix, .. } => (etag.0, None, Some(prefix.to_string())),
-        RouteKey::Unicast { prefix } => (0, None, Some(prefix.to_string())),
-        RouteKey::Opaque { .. } | RouteKey::RtMembership(_) => (0, None, None),
+        RouteKey::Opaque { .. } => (0, None, None),
+        RouteKey::Unicast { .. } | RouteKey::RtMembership(_) => return beside_evpn(route),
     };
     Route {
-        rd: route.key.rd().map(|rd| rd.to_string()).unwrap_or_default(),
+        family: AddressFamily::L2VpnEvpn,
+        // An opaque route's distinguisher is not read.
+        rd: Some(route.key.rd().map(|rd| rd.to_string()).unwrap_or_default()),
         prefix: route.key.to_string(),
-        route_type: route.key.route_type().map_or(0, |kind| kind.0),
-        eth_tag,
+        route_type: route.key.route_type().map(|kind| kind.0),
+        eth_tag: Some(eth_tag),
         mac,
         ip,
         paths: route.paths.iter().map(path).collect(),
     }
+}
+
+/// A route of another family, without what only EVPN has.
+fn beside_evpn(route: &seen::Route) -> Route {
+    let is_unicast = route.key.family().is_unicast();
+    let of = |seen: &seen::RoutePath| {
+        let path = RoutePath { vni: None, ..path(seen) };
+        let nexthops = if is_unicast { next_hops(&seen.attributes, path.valid) } else { vec![] };
+        RoutePath { nexthops, ..path }
+    };
+    Route {
+        family: family::to_api(route.key.family()).unwrap_or_default(),
+        rd: None,
+        prefix: route.key.to_string(),
+        route_type: None,
+        eth_tag: None,
+        mac: None,
+        ip: None,
+        paths: route.paths.iter().map(of).collect(),
+    }
+}
+
+/// The next hop, and the one of the link beside it, which comes first where there is one.
+fn next_hops(attributes: &PathAttributes, valid: bool) -> Vec<Nexthop> {
+    let hop = |ip: IpAddr, used| {
+        let scope = if is_link_local(ip) { Scope::LinkLocal } else { Scope::Global };
+        let (afi, scope) = match ip {
+            IpAddr::V4(_) => (Afi::Ipv4, None),
+            IpAddr::V6(_) => (Afi::Ipv6, Some(scope)),
+        };
+        Nexthop { ip, afi, scope, used: used && valid }
+    };
+    let of_link = attributes.link_local.map(IpAddr::V6);
+    let first = Some(attributes.next_hop).filter(|ip| of_link != Some(*ip));
+    let first = first.map(|ip| hop(ip, of_link.is_none()));
+    first.into_iter().chain(of_link.map(|ip| hop(ip, true))).collect()
 }
 
 fn path(path: &seen::RoutePath) -> RoutePath {
@@ -86,7 +125,8 @@ fn path(path: &seen::RoutePath) -> RoutePath {
         loc_prf: attributes.local_pref,
         metric: attributes.med,
         nexthop: Some(attributes.next_hop),
-        vni: path.labels.iter().map(|label| label.value()).collect(),
+        nexthops: vec![],
+        vni: Some(path.labels.iter().map(|label| label.value()).collect()),
         esi: Some(path.esi).filter(|esi| !esi.is_zero()).map(|esi| esi.to_string()),
         community: attributes.communities.iter().map(|c| community(*c)).collect(),
         extended_community: extended_communities(attributes),

@@ -2,6 +2,7 @@
 
 #[path = "../../../crates/engine/tests/common/mod.rs"]
 mod net;
+mod unicast;
 
 use super::{
     AppBackend, ConfigControl, ConfigSource, ConfigValue, Dataplane, DataplaneReport, Pending,
@@ -309,12 +310,14 @@ async fn routes_come_in_pages_by_the_tokens_that_the_pages_carry() {
         }
     }
     assert_eq!(read.len(), 12);
-    let route = read.iter().find(|r| r.rd == "10.0.0.2:100" && r.ip == Some(host(2).to_string()));
+    let route = read
+        .iter()
+        .find(|r| r.rd.as_deref() == Some("10.0.0.2:100") && r.ip == Some(host(2).to_string()));
     let route = route.unwrap();
     assert_eq!(route.prefix, "[2]:[0]:[48]:[02:00:00:00:00:02]:[32]:[192.168.100.2]");
     let path = &route.paths[0];
     assert!(path.valid && path.bestpath);
-    assert_eq!((path.path.as_str(), path.vni.as_slice()), ("65002", [VNI].as_slice()));
+    assert_eq!((path.path.as_str(), path.vni.as_deref()), ("65002", Some([VNI].as_slice())));
     assert_eq!(path.extended_community, ["RT:65002:100", "ET:8"]);
     assert_eq!(path.selection_reason.as_deref(), Some("only path"));
     let five = read.iter().find(|r| r.ip == Some(service().to_string())).unwrap();

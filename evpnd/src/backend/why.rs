@@ -117,10 +117,17 @@ fn describe(object: &Change, devices: &BTreeMap<IfIndex, String>) -> Object {
             let members = group.iter().flat_map(|group| &group.members);
             let members: Vec<String> =
                 members.map(|m| format!("{},{}", m.nexthop.0, m.weight)).collect();
+            let resilient = group.as_ref().is_some_and(|group| group.resilience.is_some());
+            let kind = if resilient { " type resilient" } else { "" };
             Object {
                 name: format!("nexthop {}", id.0),
-                lines: vec![format!("id {} group {} type resilient", id.0, members.join("/"))],
+                lines: vec![format!("id {} group {}{kind}", id.0, members.join("/"))],
             }
+        }
+        Change::Nexthop(id, nexthop) => {
+            let way = nexthop.map(|n| format!(" via {} dev {}", n.gateway, device(&n.device)));
+            let line = format!("id {}{}", id.0, way.unwrap_or_default());
+            Object { name: format!("nexthop {}", id.0), lines: vec![line] }
         }
         Change::Route(key, route) => {
             let id = route.map(|route| route.nexthop.0).unwrap_or_default();

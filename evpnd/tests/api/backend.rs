@@ -1,7 +1,9 @@
 //! A daemon that answers fixed values and remembers what it was asked to do.
 
 use crate::api::backend::{Answer, ApiError, Backend, Caller};
-use crate::api::metrics::{PeerFigures, PeerState, SiteFigures, Snapshot, VniFigures};
+use crate::api::metrics::{
+    FamilyFigures, PeerFigures, PeerState, SiteFigures, Snapshot, VniFigures,
+};
 use crate::api::params::{HostFilter, PageRequest, RouteFilter, WhySubject};
 use evpn_api::bgp::{BgpVni, Summary};
 use evpn_api::config::{EffectiveConfig, Reloaded};
@@ -12,7 +14,7 @@ use evpn_api::neighbor::{ClearRequest, Done, Neighbor};
 use evpn_api::route::Route;
 use evpn_api::system::{Health, LogLevel, Version};
 use evpn_api::why::Why;
-use evpn_api::{Page, samples};
+use evpn_api::{AddressFamily, Page, samples};
 use evpn_proto::types::NeighborId;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -98,8 +100,14 @@ impl Backend for Fake {
     }
 
     async fn routes(&self, filter: RouteFilter, page: PageRequest) -> Answer<Page<Route>> {
+        let family = filter.family;
         self.note((filter, page));
-        Ok(samples::routes())
+        Ok(match family {
+            AddressFamily::L2VpnEvpn => samples::routes(),
+            AddressFamily::Ipv4Unicast => samples::ipv4_routes(),
+            AddressFamily::Ipv6Unicast => samples::ipv6_routes(),
+            AddressFamily::RtConstraint => samples::rt_constraints(),
+        })
     }
 
     async fn bgp_vnis(&self) -> Answer<Vec<BgpVni>> {
@@ -162,9 +170,20 @@ fn snapshot() -> Snapshot {
         peer_as: Some(65_001),
         state: PeerState::Established,
         uptime_seconds: Some(62),
-        prefixes_received: 12,
-        prefixes_accepted: 11,
-        prefixes_advertised: 3,
+        families: vec![
+            FamilyFigures {
+                family: AddressFamily::L2VpnEvpn,
+                received: 12,
+                accepted: 11,
+                advertised: 3,
+            },
+            FamilyFigures {
+                family: AddressFamily::Ipv4Unicast,
+                received: 7,
+                accepted: 6,
+                advertised: 5,
+            },
+        ],
         messages_received: 100,
         messages_sent: 90,
         drops: 1,
@@ -205,6 +224,7 @@ fn snapshot() -> Snapshot {
         version: "0.1.0".into(),
         resident_octets: None,
         rib_routes: 12,
+        rib_counts: vec![(AddressFamily::L2VpnEvpn, 12), (AddressFamily::Ipv4Unicast, 7)],
         rib_octets: 4096,
         peers: vec![up, down, held],
         vnis: vec![vni],

@@ -10,9 +10,15 @@ async fn figures_are_open_metrics_with_the_usual_names() {
     let lines: Vec<&str> = answer.lines().collect();
     let labels = "vrf=\"default\",afi=\"l2vpn\",safi=\"evpn\",local_as=\"65000\"";
     let spine = format!("{labels},peer=\"10.0.0.2\",peer_as=\"65001\"");
+    let unicast = spine.replace("l2vpn", "ipv4").replace("evpn", "unicast");
     for expected in [
         format!("evpnd_bgp_peer_state{{{spine}}} 1.0"),
         format!("evpnd_bgp_peer_state{{{labels},peer=\"swp1\",peer_as=\"\"}} 2.0"),
+        format!("evpnd_bgp_peer_state{{{unicast}}} 1.0"),
+        format!("evpnd_bgp_peer_prefixes_received_count{{{spine}}} 12.0"),
+        format!("evpnd_bgp_peer_prefixes_accepted_count{{{unicast}}} 6.0"),
+        format!("evpnd_bgp_peer_prefixes_advertised_count{{{unicast}}} 5.0"),
+        "evpnd_bgp_rib_count{vrf=\"default\",afi=\"ipv4\",safi=\"unicast\"} 7.0".to_owned(),
         format!("evpnd_bgp_peer_uptime_seconds{{{spine}}} 62.0"),
         format!("evpnd_bgp_peer_message_received_total{{{spine}}} 100"),
         format!("evpnd_bgp_peer_treat_as_withdraw_total{{{spine}}} 2"),
@@ -36,5 +42,5 @@ async fn an_unknown_figure_is_absent_and_not_zero() {
     assert!(!answer.contains("evpnd_energy_soc_ratio{site=\"mill\"}"));
     assert!(!answer.contains("evpnd_resident_memory_bytes"));
     let uptimes = answer.lines().filter(|l| l.starts_with("evpnd_bgp_peer_uptime_seconds{"));
-    assert_eq!(uptimes.count(), 1);
+    assert_eq!(uptimes.count(), 2, "one for each family");
 }

@@ -5,7 +5,7 @@ use evpn_api::energy::{OverrideRequest, Verb};
 use evpn_api::evpn::HostQuery;
 use evpn_api::neighbor::ClearRequest;
 use evpn_api::page::{DEFAULT_LIMIT, MAX_LIMIT};
-use evpn_api::route::{RouteKind, RouteQuery};
+use evpn_api::route::{PageQuery, PrefixQuery, RouteKind, RouteQuery};
 use evpn_api::system::LogLevel;
 use evpn_api::why::WhyQuery;
 use evpn_api::{ClientError, samples};
@@ -19,6 +19,12 @@ async fn every_read_arrives_as_the_backend_gave_it() {
     assert_eq!(client.health().await.unwrap(), samples::health_ready());
     assert_eq!(client.summary().await.unwrap(), samples::summary());
     assert_eq!(client.routes(&RouteQuery::default()).await.unwrap(), samples::routes());
+    let ipv4 = client.ipv4_routes(&PrefixQuery::default()).await.unwrap();
+    assert_eq!(ipv4, samples::ipv4_routes());
+    let ipv6 = client.ipv6_routes(&PrefixQuery::default()).await.unwrap();
+    assert_eq!(ipv6, samples::ipv6_routes());
+    let wants = client.rt_constraints(&PageQuery::default()).await.unwrap();
+    assert_eq!(wants, samples::rt_constraints());
     assert_eq!(client.bgp_vnis().await.unwrap(), samples::bgp_vnis());
     assert_eq!(client.neighbors().await.unwrap(), vec![samples::neighbor()]);
     let spine = samples::neighbor().id;
@@ -49,6 +55,10 @@ async fn filters_reach_the_backend_as_its_own_types() {
         assert!(call.contains(part), "{part} in {call}");
     }
     assert!(call.contains(&format!("limit: {MAX_LIMIT}, after: Some(\"c\")")), "{call}");
+    let query = PrefixQuery { prefix: Some("2001:db8::7".into()), ..PrefixQuery::default() };
+    server.client().ipv6_routes(&query).await.unwrap();
+    let [call] = &server.fake.calls()[..] else { panic!("one call") };
+    assert!(call.contains("Ipv6Unicast") && call.contains("2001:db8::7/128"), "{call}");
     server.client().macs(&HostQuery::default()).await.unwrap();
     assert!(server.fake.calls()[0].contains(&format!("limit: {DEFAULT_LIMIT}, after: None")));
 }
@@ -163,6 +173,11 @@ async fn every_wrong_request_is_answered_in_the_same_form() {
         (get("/api/v1/bgp/l2vpn/evpn/routes?type=7"), "400"),
         (get("/api/v1/bgp/l2vpn/evpn/routes?rd=x"), "400"),
         (get("/api/v1/bgp/l2vpn/evpn/routes?mac=02:00"), "400"),
+        (get("/api/v1/bgp/ipv4/unicast/routes?prefix=2001:db8::/32"), "400"),
+        (get("/api/v1/bgp/ipv6/unicast/routes?prefix=10.0.0.0/8"), "400"),
+        (get("/api/v1/bgp/ipv4/unicast/routes?vni=100"), "400"),
+        (get("/api/v1/bgp/rt-constraint/routes?prefix=10.0.0.0/8"), "400"),
+        (get("/api/v1/bgp/ipv4/multicast/routes"), "404"),
         (post("/api/v1/log-level", "{"), "400"),
         (post("/api/v1/log-level", "{\"lvl\": 1}"), "400"),
         (post("/api/v1/energy/override", "{\"verb\": \"explode\"}"), "400"),

@@ -17,10 +17,10 @@ use crate::consistency::Consistency;
 use crate::energy::{Energy, OverrideRequest};
 use crate::evpn::{Arp, HostQuery, Mac, Vni};
 use crate::neighbor::{ClearRequest, Done, Neighbor};
-use crate::route::{Route, RouteQuery};
+use crate::route::{PageQuery, PrefixQuery, Route, RouteQuery};
 use crate::system::{Health, LogLevel, Version};
 use crate::why::{Why, WhyQuery};
-use crate::{ErrorBody, NeighborId, PREFIX, Page};
+use crate::{AddressFamily, ErrorBody, NeighborId, PREFIX, Page};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::header::{CONTENT_TYPE, HOST};
@@ -107,6 +107,21 @@ impl Client {
     /// A page of `GET bgp/l2vpn/evpn/routes`.
     pub async fn routes(&self, query: &RouteQuery) -> Answer<Page<Route>> {
         self.get("bgp/l2vpn/evpn/routes", query).await
+    }
+
+    /// A page of `GET bgp/ipv4/unicast/routes`.
+    pub async fn ipv4_routes(&self, query: &PrefixQuery) -> Answer<Page<Route>> {
+        self.get(AddressFamily::Ipv4Unicast.routes_path(), query).await
+    }
+
+    /// A page of `GET bgp/ipv6/unicast/routes`.
+    pub async fn ipv6_routes(&self, query: &PrefixQuery) -> Answer<Page<Route>> {
+        self.get(AddressFamily::Ipv6Unicast.routes_path(), query).await
+    }
+
+    /// A page of `GET bgp/rt-constraint/routes`.
+    pub async fn rt_constraints(&self, query: &PageQuery) -> Answer<Page<Route>> {
+        self.get(AddressFamily::RtConstraint.routes_path(), query).await
     }
 
     /// `GET bgp/l2vpn/evpn/vni`.

@@ -9,7 +9,7 @@ use crate::neighbor::{
 };
 use crate::reset::{Cause, LastReset, LinkFault, Whom};
 use crate::route::{PathFrom, Route, RoutePath};
-use crate::{NeighborId, Notice, Page, UpDown};
+use crate::{AddressFamily, NeighborId, Notice, Page, UpDown};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 const ROUTER_ID: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -77,7 +77,10 @@ pub fn summary() -> Summary {
         (Connect, Cause::TcpRefused { port: 179 }),
         (Connect, Cause::TcpTimeout { port: 179 }),
         (Idle, Cause::NotConnected),
-        (OpenSent, Cause::NoCommonFamily { theirs: "ipv4 unicast".into() }),
+        (
+            OpenSent,
+            Cause::NoCommonFamily { ours: "l2vpn evpn".into(), theirs: "ipv4 unicast".into() },
+        ),
         (Active, Cause::HoldExpired { seconds: 90 }),
         (Idle, Cause::BadRouterId { received: "10.0.0.1".into() }),
         (Idle, Cause::AdminDown),
@@ -91,6 +94,7 @@ pub fn summary() -> Summary {
         local_as: 65_000,
         vrf_name: "default".into(),
         rib_count: 1_048_602,
+        rib_counts: [(AddressFamily::L2VpnEvpn, 1_048_602), (AddressFamily::Ipv4Unicast, 1)].into(),
         rib_memory: 201_326_592,
         total_peers: 15,
         failed_peers: 11,
@@ -105,6 +109,20 @@ pub fn neighbor() -> Neighbor {
         name: name.to_owned(),
         advertised,
         received,
+    };
+    let evpn = FamilyCounters {
+        received_prefix_counter: 12_000,
+        accepted_prefix_counter: 11_998,
+        sent_prefix_counter: 402,
+        prefix_allowed_max: Some(20_000),
+        end_of_rib_received: true,
+        end_of_rib_sent: true,
+    };
+    let few = FamilyCounters {
+        received_prefix_counter: 3,
+        accepted_prefix_counter: 2,
+        sent_prefix_counter: 1,
+        ..evpn
     };
     Neighbor {
         id: peer.into(),
@@ -163,12 +181,14 @@ pub fn neighbor() -> Neighbor {
             total_sent: 533,
             total_recv: 12_465,
         },
-        l2_vpn_evpn: FamilyCounters {
-            received_prefix_counter: 12_000,
-            accepted_prefix_counter: 11_998,
-            sent_prefix_counter: 402,
-            prefix_allowed_max: Some(20_000),
-        },
+        l2_vpn_evpn: evpn,
+        address_family_info: [
+            (AddressFamily::L2VpnEvpn, evpn),
+            (AddressFamily::Ipv4Unicast, FamilyCounters { end_of_rib_received: false, ..few }),
+            (AddressFamily::Ipv6Unicast, few),
+            (AddressFamily::RtConstraint, few),
+        ]
+        .into(),
         errors: MessageErrors {
             attributes_discarded: 1,
             treat_as_withdraw: 2,
@@ -194,9 +214,9 @@ pub fn neighbor() -> Neighbor {
     }
 }
 
-/// Paths of every kind: best, multipath, stale, rejected.
-pub fn routes() -> Page<Route> {
-    let best = RoutePath {
+/// A path that is the best.
+pub(super) fn best() -> RoutePath {
+    RoutePath {
         valid: true,
         bestpath: true,
         multipath: false,
@@ -210,14 +230,20 @@ pub fn routes() -> Page<Route> {
         loc_prf: None,
         metric: None,
         nexthop: Some(v4(10, 0, 0, 11)),
-        vni: vec![100],
+        nexthops: vec![],
+        vni: Some(vec![100]),
         esi: None,
         community: vec![],
         extended_community: strings(["RT:65011:100", "ET:8", "MM:1"]),
         link_bandwidth: Some(125_000_000),
         more: MoreAttributes::default(),
         age_msec: 62_000,
-    };
+    }
+}
+
+/// Paths of every kind: best, multipath, stale, rejected.
+pub fn routes() -> Page<Route> {
+    let best = best();
     let second = RoutePath {
         bestpath: false,
         multipath: true,
@@ -261,32 +287,35 @@ pub fn routes() -> Page<Route> {
     Page {
         items: vec![
             Route {
-                rd: "10.0.0.1:100".into(),
+                family: AddressFamily::L2VpnEvpn,
+                rd: Some("10.0.0.1:100".into()),
                 prefix: "[3]:[0]:[32]:[10.0.0.1]".into(),
-                route_type: 3,
-                eth_tag: 0,
+                route_type: Some(3),
+                eth_tag: Some(0),
                 mac: None,
                 ip: Some("10.0.0.1".into()),
                 paths: vec![own],
             },
             Route {
-                rd: "10.0.0.11:100".into(),
+                family: AddressFamily::L2VpnEvpn,
+                rd: Some("10.0.0.11:100".into()),
                 prefix: "[2]:[0]:[48]:[02:00:00:00:00:11]:[128]:[2001:db8:1234:5678:9abc:def0:1234:5678]"
                     .into(),
-                route_type: 2,
-                eth_tag: 0,
+                route_type: Some(2),
+                eth_tag: Some(0),
                 mac: Some("02:00:00:00:00:11".into()),
                 ip: Some("2001:db8:1234:5678:9abc:def0:1234:5678".into()),
                 paths: vec![best.clone(), second, rejected],
             },
             Route {
-                rd: "10.0.0.11:100".into(),
+                family: AddressFamily::L2VpnEvpn,
+                rd: Some("10.0.0.11:100".into()),
                 prefix: "[5]:[0]:[24]:[10.1.0.0]".into(),
-                route_type: 5,
-                eth_tag: 0,
+                route_type: Some(5),
+                eth_tag: Some(0),
                 mac: None,
                 ip: Some("10.1.0.0/24".into()),
-                paths: vec![RoutePath { vni: vec![4000], ..best }],
+                paths: vec![RoutePath { vni: Some(vec![4000]), ..best }],
             },
         ],
         next_cursor: None,

@@ -7,6 +7,7 @@
 mod bgp;
 mod evpn;
 mod site;
+mod underlay;
 
 pub use bgp::{bgp_vnis, neighbor, routes, summary};
 pub use evpn::{
@@ -16,6 +17,7 @@ pub use site::{
     effective_config, energy, energy_off, health_ready, health_waiting, log_level, reloaded,
     version,
 };
+pub use underlay::{ipv4_routes, ipv6_routes, rt_constraints};
 
 use crate::Event;
 use std::net::IpAddr;

@@ -41,6 +41,42 @@ impl Fib {
         self.routes.iter().map(|(prefix, ways)| (prefix, ways.as_slice()))
     }
 
+    /// The ways of a prefix, ascending; none if it is not programmed.
+    pub(crate) fn ways(&self, prefix: &IpNet) -> &[Way] {
+        self.routes.get(prefix).map_or(&[], Vec::as_slice)
+    }
+
+    /// What the kernel is to hold of a prefix.
+    pub(crate) fn objects(&self, prefix: &IpNet) -> Vec<Change> {
+        let ways = self.ways(prefix);
+        let mut objects = Vec::new();
+        let mut members = Vec::new();
+        for way in ways {
+            let Some(shared) = self.nexthops.get(way) else { continue };
+            let Way { gateway, device } = *way;
+            objects.push(Change::Nexthop(shared.id, Some(Nexthop { gateway, device })));
+            members.push(Member { nexthop: shared.id, weight: 1 });
+        }
+        members.sort_by_key(|member| member.nexthop);
+        let group = self.groups.get(ways).map(|shared| shared.id);
+        let nexthop = group.or_else(|| members.first().map(|member| member.nexthop));
+        if let Some(id) = group {
+            objects.push(Change::Group(id, Some(NexthopGroup { members, resilience: None })));
+        }
+        if let Some(nexthop) = nexthop {
+            let key = RouteKey { table: UNDERLAY_TABLE, prefix: *prefix };
+            objects.push(Change::Route(key, Some(Route { nexthop, metric: metric(prefix) })));
+        }
+        objects
+    }
+
+    /// Whether a change would delete a route that is programmed here: both are in one table, and a
+    /// prefix has one route there.
+    pub(crate) fn replaces(&self, change: &Change) -> bool {
+        let Change::Route(RouteKey { table, prefix }, None) = change else { return false };
+        *table == UNDERLAY_TABLE && self.routes.contains_key(prefix)
+    }
+
     /// The ways of a prefix are these from now on, ascending; none removes it. Tells whether there is
     /// a route that was not, or one less.
     pub(crate) fn set(

@@ -7,6 +7,7 @@
 //! Not here: next hops that are themselves routes (recursion), and what other daemons route.
 
 mod fib;
+mod hops;
 
 pub(crate) use fib::{Fib, Way};
 
@@ -31,6 +32,8 @@ const FAMILIES: [Family; 2] = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
 #[derive(Debug, Default)]
 pub(crate) struct Unicast {
     announced: BTreeMap<IpNet, Origin>,
+    /// Addresses have come or gone since neighbours were told where to find us.
+    hops_may_differ: bool,
     pub(crate) fib: Fib,
 }
 
@@ -38,6 +41,7 @@ impl Engine {
     /// Devices, connected prefixes or settings are others: announces what is to be announced, and
     /// looks again at what leads where.
     pub(crate) fn refresh_unicast(&mut self) {
+        self.unicast.hops_may_differ = true;
         self.originate_unicast();
         for family in FAMILIES {
             self.recheck(family);

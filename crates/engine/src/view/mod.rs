@@ -23,7 +23,8 @@ use crate::io::Now;
 use crate::settings::Settings;
 use evpn_dataplane::facts::Link;
 use evpn_dataplane::object::Mode;
-use std::collections::BinaryHeap;
+use evpn_proto::types::Family;
+use std::collections::{BTreeMap, BinaryHeap};
 
 /// Octets that a route takes with its share of the index, by measure.
 const ROUTE_OCTETS: usize = 120;
@@ -70,16 +71,23 @@ impl<'a> View<'a> {
         self.engine.restart.in_progress()
     }
 
-    /// How many routes there are, each counted once whatever its paths.
+    /// How many EVPN routes there are, each counted once whatever its paths.
     pub fn route_count(&self) -> usize {
         self.engine.ribs.evpn.table.len()
     }
 
-    /// About how many octets they take with their attributes.
+    /// How many routes there are of each family, ascending.
+    pub fn route_counts(&self) -> BTreeMap<Family, usize> {
+        self.engine.ribs.iter().map(|rib| (rib.family, rib.table.len())).collect()
+    }
+
+    /// About how many octets the routes of all families take with their attributes.
     pub fn route_octets(&self) -> usize {
-        let routes = self.route_count().saturating_mul(ROUTE_OCTETS);
-        let attributes = self.engine.ribs.evpn.store.len().saturating_mul(ATTRIBUTES_OCTETS);
-        routes.saturating_add(attributes)
+        let octets = self.engine.ribs.iter().map(|rib| {
+            let routes = rib.table.len().saturating_mul(ROUTE_OCTETS);
+            routes.saturating_add(rib.store.len().saturating_mul(ATTRIBUTES_OCTETS))
+        });
+        octets.sum()
     }
 }
 

@@ -106,6 +106,12 @@ impl<'a> View<'a> {
         self.engine.peers.named(&id.into()).map(|peer| self.of_peer(peer))
     }
 
+    /// Routes of a family that are held from a neighbour, also while it is away.
+    pub fn held(&self, neighbor: PeerIdx, family: Family) -> PathCounts {
+        let rib = self.engine.ribs.get(family);
+        rib.map(|rib| rib.table.counts(neighbor)).unwrap_or_default()
+    }
+
     fn of_peer(&self, peer: &'a Peer) -> Neighbor<'a> {
         let ribs = &self.engine.ribs;
         let exchanged = peer.up.iter().flat_map(|up| &up.families);

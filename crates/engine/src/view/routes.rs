@@ -350,7 +350,8 @@ impl View<'_> {
         self.route_of(&self.engine.ribs.evpn, id)
     }
 
-    fn route_of(&self, rib: &Rib, id: DestId) -> Option<Route> {
+    /// A route of a family's table.
+    pub(crate) fn route_of(&self, rib: &Rib, id: DestId) -> Option<Route> {
         let dest = rib.table.get(id)?;
         let paths = dest.paths().iter();
         let mut paths: Vec<RoutePath> = paths.filter_map(|p| self.path(rib, dest, p)).collect();

@@ -142,13 +142,13 @@ pub enum Notice {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |families: &[Family]| {
-            let names: Vec<_> = families.iter().map(|x| format!("{}/{}", x.afi, x.safi)).collect();
+            let names: Vec<_> = families.iter().map(ToString::to_string).collect();
             if names.is_empty() { "none".to_owned() } else { names.join(", ") }
         };
         match self {
             Self::NoCommonFamily { ours, theirs } => write!(
                 f,
-                "no address family in common, no route is exchanged: we offer {}, the neighbor {}; activate L2VPN EVPN (25/70) for us there",
+                "no address family in common, no route is exchanged: we offer {}, the neighbor {}; activate one of ours for us there",
                 list(ours),
                 list(theirs)
             ),

@@ -8,6 +8,7 @@
 
 mod mac;
 mod prefix;
+mod unicast;
 
 use super::View;
 use super::routes::{PathFate, Route, RoutePath, order};
@@ -32,7 +33,7 @@ pub struct Why {
 /// How a table came to its choice.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Table {
-    /// `VNI 100`, `VRF red`, or `not imported`.
+    /// `VNI 100`, `VRF red`, `IPv4 unicast`, or `not imported`.
     pub name: String,
     /// Every candidate: the winner first, then those in use beside it, the losers, the rejected.
     pub candidates: Vec<Candidate>,
@@ -55,7 +56,7 @@ pub struct Candidate {
     pub route: String,
     /// Who told; none for a local one.
     pub peer: Option<NeighborId>,
-    /// The VTEP; none for a local one.
+    /// The VTEP, of unicast the gateway; none for a local one.
     pub next_hop: Option<IpAddr>,
 }
 

@@ -15,7 +15,8 @@ use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl View<'_> {
-    /// Why packets to a prefix go where they go, in the VRF of one L3VNI or in all. An address (a
+    /// Why packets to a prefix go where they go, in the VRF of one L3VNI or in all and by the
+    /// underlay's own routes. An address (a
     /// prefix of full length), and a prefix that nobody announces, stand for the longest prefix that
     /// covers them. Walks the whole table.
     pub fn why_prefix(&self, asked: IpNet, only: Option<Vni>) -> Why {
@@ -31,6 +32,12 @@ impl View<'_> {
         let routes = self.routes_where(|key| prefix_of(key).is_some_and(|p| wanted.contains(&p)));
         let mut tables = Vec::new();
         let mut verdicts = Vec::new();
+        if only.is_none() {
+            for (table, verdict) in self.unicast(&asked) {
+                verdicts.extend(verdict);
+                tables.push(table);
+            }
+        }
         for (place, vrf, prefix) in vrfs {
             let (table, verdict) = self.table(place, vrf, prefix, &routes);
             verdicts.extend(verdict);
@@ -41,19 +48,23 @@ impl View<'_> {
             tables.push(Table::new(NOT_IMPORTED.to_owned(), nowhere));
         }
         let reachable = !verdicts.is_empty();
-        let verdict =
-            if reachable { verdicts.join("; ") } else { self.unknown_prefix(only, &tables) };
+        let verdict = if reachable {
+            verdicts.join("; ")
+        } else {
+            self.unknown_prefix(&asked, only, &tables)
+        };
         Why { subject: asked.to_string(), verdict, reachable, tables }
     }
 
     /// The nearest facts about a prefix that nothing forwards to.
-    fn unknown_prefix(&self, only: Option<Vni>, tables: &[Table]) -> String {
+    fn unknown_prefix(&self, asked: &IpNet, only: Option<Vni>, tables: &[Table]) -> String {
         let paths = tables.iter().map(|t| t.candidates.len()).sum();
         let known = match paths {
             0 => "no route for it".to_owned(),
             n => format!("none of {} for it is used", counted(n, "path")),
         };
-        let mut facts = Vec::new();
+        let unicast = self.unicast_known(asked).filter(|_| only.is_none());
+        let mut facts: Vec<String> = unicast.into_iter().collect();
         for (evi, vrf) in self.engine.fabric.vrfs.iter().zip(&self.settings().vrfs) {
             if only.is_some_and(|vni| vni != vrf.l3vni) {
                 continue;
@@ -132,7 +143,7 @@ impl View<'_> {
     }
 
     /// The device that holds the prefix or the address here, so that the kernel delivers it itself.
-    fn own_device(&self, prefix: &IpNet) -> Option<&str> {
+    pub(super) fn own_device(&self, prefix: &IpNet) -> Option<&str> {
         let links = &self.engine.links;
         let connected = self.engine.connected.iter().find(|(_, net)| net == prefix);
         let by_index = connected.and_then(|(index, _)| links.iter().find(|l| l.index == *index));
@@ -180,6 +191,9 @@ impl View<'_> {
         let Some(offered) = offered else { return rejected("it has just gone".into()) };
         if let Err(why) = offered.check_l3(vrf.settings.l3vni, vrf.devices.vtep) {
             return rejected(why.text());
+        }
+        if vrf.captures.contains_key(&prefix) && !self.engine.unicast.fib.ways(&prefix).is_empty() {
+            return rejected("the underlay has a unicast route of its own to it".into());
         }
         if let Some(address) = vrf.captures.get(&prefix) {
             return rejected(format!(

@@ -85,7 +85,10 @@ fn a_neighbor_without_evpn_comes_up_and_the_operator_is_told() {
     script.establish(no_families);
     assert_eq!(script.session.negotiated().unwrap().families, []);
     let notice = script.session.negotiated().unwrap().notices()[0].to_string();
-    assert!(notice.contains("we offer 25/70, the neighbor 1/1"), "{notice}");
+    assert!(
+        notice.contains("we offer l2vpn-evpn, the neighbor ipv4-unicast; activate one of ours"),
+        "{notice}"
+    );
     assert!(script.session.events().any(|e| e.kind.to_string() == notice));
 }
 

@@ -1,0 +1,93 @@
+//! Route target constraints (RFC 4684): who is told which EVPN routes.
+
+use super::*;
+use evpn_engine::settings::{Targets, VniSettings};
+use evpn_proto::types::RouteTarget;
+
+/// What leaf `n` imports, in both of its VNIs.
+fn imports(settings: &mut Settings, l2: &str, l3: &str) {
+    let only = |target: &str| Targets { auto: false, explicit: vec![target.parse().unwrap()] };
+    let of_vni = VniSettings { import: only(l2), ..VniSettings::default() };
+    settings.vnis.insert(vni(VNI), of_vni);
+    settings.vrfs[0].import = only(l3);
+}
+
+#[test]
+fn a_neighbour_is_told_the_evpn_routes_that_it_wants_and_no_others() {
+    let families = [Family::EVPN, Family::RT_CONSTRAINT];
+    let mut picky = speaks(1, &[2], Ases::Each, &families);
+    imports(&mut picky, "65002:100", "65002:7");
+    let mut net = up(vec![picky, speaks(2, &[1], Ases::Each, &families)]);
+    net.learn(1, 2);
+    let wants = |net: &Net, leaf| prefixes(net, leaf, Family::RT_CONSTRAINT);
+    assert_eq!(
+        wants(&net, 1),
+        ["default", "65001:RT:65002:7/96", "65001:RT:65002:100/96"],
+        "leaf 2 imports from any AS, so it wants everything"
+    );
+    // The host, with its address and without, and the flood route; no prefix.
+    let told = |net: &Net| exchanged(net, 0, Family::EVPN).unwrap().received.held;
+    assert_eq!(told(&net), 3);
+    assert!(net.tables(0).ways(TABLE, service()).is_empty());
+    assert_eq!(exchanged(&net, 1, Family::EVPN).unwrap().received.held, 3);
+
+    net.reconfigure(0, |settings| imports(settings, "65002:8", "65002:5000"));
+    assert_eq!(wants(&net, 1).len(), 3);
+    assert_eq!(told(&net), 2, "the two prefixes");
+    assert_eq!(net.tables(0).host(mac(2)), None);
+    assert_eq!(net.tables(0).ways(TABLE, service()).len(), 1);
+
+    net.reconfigure(0, |settings| settings.vrfs[0].import = Targets::default());
+    assert_eq!(wants(&net, 1), ["default"], "both want everything");
+    assert_eq!(told(&net), 5);
+}
+
+#[test]
+fn whoever_wants_nothing_yet_is_told_that_it_has_everything_only_when_that_is_known() {
+    let families = [Family::EVPN, Family::RT_CONSTRAINT];
+    let net = two(&families);
+    for leaf in [0, 1] {
+        let evpn = exchanged(&net, leaf, Family::EVPN).unwrap();
+        assert!(evpn.end_of_rib_sent && evpn.end_of_rib_received);
+        assert_eq!(evpn.received.held, 3, "flood route and two prefixes");
+    }
+}
+
+#[test]
+fn whose_wants_cannot_be_read_any_more_is_told_everything() {
+    let families = [Family::EVPN, Family::RT_CONSTRAINT];
+    let mut picky = speaks(2, &[1], Ases::Each, &families);
+    imports(&mut picky, "65001:100", "65001:7");
+    let mut net = up(vec![speaks(1, &[2], Ases::Each, &families), picky]);
+    net.learn(0, 1);
+    let told = |net: &Net| exchanged(net, 1, Family::EVPN).map(|state| state.received.held);
+    assert_eq!(told(&net), Some(3));
+    give_up(&mut net, Family::RT_CONSTRAINT);
+    assert_eq!(told(&net), Some(5), "the prefixes too");
+    // On a new session it may say again.
+    net.kill(1);
+    net.start_again(1, Vec::new());
+    net.advance(Duration::from_secs(30));
+    assert_eq!(told(&net), Some(3));
+}
+
+#[test]
+fn what_one_wants_is_passed_on_to_the_others() {
+    let families = [Family::EVPN, Family::RT_CONSTRAINT];
+    let mut picky = speaks(1, &[2], Ases::Each, &families);
+    imports(&mut picky, "65003:100", "65003:7");
+    let mut between = speaks(2, &[1, 3], Ases::Each, &families);
+    imports(&mut between, "65002:1", "65002:2");
+    let mut net = up(vec![picky, between, speaks(3, &[2], Ases::Each, &families)]);
+    net.learn(2, 30);
+    let through = prefixes(&net, 2, Family::RT_CONSTRAINT);
+    assert!(through.contains(&"65001:RT:65003:100/96".to_owned()), "{through:?}");
+    assert_eq!(net.tables(0).host(mac(30)), Some(vtep(3)));
+    let target: RouteTarget = "65003:100".parse().unwrap();
+    let held = routes(&net, 0, Family::EVPN);
+    let others = held.iter().filter(|r| r.paths.iter().any(|p| p.peer.is_some()));
+    assert!(others.clone().count() > 0);
+    for route in others {
+        assert!(route.paths[0].attributes.route_targets().any(|rt| rt == target), "{}", route.key);
+    }
+}
