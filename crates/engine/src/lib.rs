@@ -24,6 +24,7 @@
     )
 )]
 
+mod add_path;
 mod constraints;
 mod energy;
 mod engine;

@@ -12,7 +12,7 @@ use evpn_proto::bgp::wire::error::EncodeError;
 use evpn_proto::types::{Family, Route, RouteKey};
 use evpn_rib::PeerIdx;
 use evpn_rib::attr_store::{AttrId, AttrStore};
-use evpn_rib::table::{DestId, Outcome, Path, Reject, Table};
+use evpn_rib::table::{DestId, Outcome, Path, PathKey, Reject, Table, Which};
 use evpn_rib::update_group::UpdateGroup;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem::Discriminant;
@@ -185,8 +185,8 @@ impl Rib {
     }
 
     /// Rejects a neighbour's path, or no longer does.
-    pub(crate) fn set_reject(&mut self, peer: PeerIdx, id: DestId, reject: Option<Reject>) {
-        let outcome = self.table.set_reject(&self.store, peer, id, reject);
+    pub(crate) fn set_reject(&mut self, from: PathKey, id: DestId, reject: Option<Reject>) {
+        let outcome = self.table.set_reject(&self.store, from, id, reject);
         self.note(outcome);
     }
 
@@ -203,25 +203,26 @@ impl Rib {
     /// A neighbour's route. The caller keeps its own use of the set of attributes.
     pub(crate) fn announce(
         &mut self,
-        peer: PeerIdx,
+        from: impl Into<PathKey>,
         route: Route,
         attributes: AttrId,
         reject: Option<Reject>,
-    ) {
+    ) -> Outcome {
         self.store.retain(attributes);
-        let outcome = self.table.announce(&mut self.store, peer, route, attributes, reject);
+        let outcome = self.table.announce(&mut self.store, from, route, attributes, reject);
         self.note(outcome);
+        outcome
     }
 
     /// A neighbour's withdrawal.
-    pub(crate) fn withdraw(&mut self, peer: PeerIdx, key: &RouteKey) {
-        let outcome = self.table.withdraw(&mut self.store, peer, key);
+    pub(crate) fn withdraw(&mut self, from: impl Into<PathKey>, key: &RouteKey) {
+        let outcome = self.table.withdraw(&mut self.store, from, key);
         self.note(outcome);
     }
 
-    /// Removes a neighbour's path.
-    pub(crate) fn remove(&mut self, peer: PeerIdx, id: DestId) {
-        let outcome = self.table.remove_path(&mut self.store, peer, id);
+    /// Removes a neighbour's paths from a destination.
+    pub(crate) fn remove(&mut self, peer: PeerIdx, id: DestId, which: Which) {
+        let outcome = self.table.remove_paths(&mut self.store, peer, id, which);
         self.note(outcome);
     }
 

@@ -40,8 +40,9 @@ fn add_path(lines: &mut Lines, path: &RoutePath, notation: AsNotation) {
         (PathFrom::Local, _) => "local".to_owned(),
         (_, peer) => format!("from {}", or_dash(peer)),
     };
+    let path_id = path.addpath_rx_id.map(|id| format!(" path-id {id}")).unwrap_or_default();
     let vni = path.vni.iter().map(u32::to_string).collect::<Vec<_>>().join("/");
-    let mut text = format!("via {} {from} vni {vni}", or_dash(path.nexthop));
+    let mut text = format!("via {} {from}{path_id} vni {vni}", or_dash(path.nexthop));
     if let Some(preference) = path.loc_prf {
         text += &format!(" locprf {preference}");
     }

@@ -188,6 +188,7 @@ pub fn routes() -> Page<Route> {
         rejected: None,
         path_from: PathFrom::External,
         peer_id: Some(v4(10, 0, 0, 2)),
+        addpath_rx_id: None,
         path: "65001 65011".into(),
         origin: "IGP".into(),
         loc_prf: None,
