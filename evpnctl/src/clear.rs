@@ -3,13 +3,13 @@
 //! **Of several neighbors each is asked for by itself**: one that refuses keeps no other from being
 //! cleared, and makes the status 1.
 
+use crate::cli::parse_neighbor;
 use crate::out::{self, Form};
 use crate::{Exit, Failure, Outcome};
 use clap::{Args, ValueEnum};
 use evpn_api::neighbor::{ClearRequest, SoftDirection};
-use evpn_api::{Client, ClientError};
+use evpn_api::{Client, ClientError, NeighborId};
 use serde::Serialize;
-use std::net::IpAddr;
 
 /// Which sessions, and how.
 #[derive(Clone, Debug, Args)]
@@ -35,9 +35,9 @@ pub(crate) struct ClearArgs {
 }
 
 /// One neighbor or all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Whom {
-    One(IpAddr),
+    One(NeighborId),
     All,
 }
 
@@ -45,10 +45,7 @@ impl Whom {
     fn parse(text: &str) -> Result<Self, String> {
         match text {
             "all" | "*" => Ok(Self::All),
-            address => address
-                .parse()
-                .map(Self::One)
-                .map_err(|_| "neither a neighbor's address nor all".to_owned()),
+            neighbor => parse_neighbor(neighbor).map(Self::One),
         }
     }
 }
@@ -89,7 +86,7 @@ impl ClearArgs {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Cleared {
-    neighbor: IpAddr,
+    neighbor: NeighborId,
     /// What was done.
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
@@ -101,7 +98,7 @@ struct Cleared {
 /// Runs it.
 pub(crate) async fn run(client: &Client, form: Form, args: &ClearArgs) -> Outcome {
     let request = args.request()?;
-    let Whom::One(neighbor) = args.whom else { return all(client, form, &request).await };
+    let Whom::One(neighbor) = &args.whom else { return all(client, form, &request).await };
     let done = client.clear_neighbor(neighbor, request).await?;
     out::answer(form, &done, |done| format!("{}\n", done.text))?;
     Ok(Exit::Yes)
@@ -110,7 +107,7 @@ pub(crate) async fn run(client: &Client, form: Form, args: &ClearArgs) -> Outcom
 async fn all(client: &Client, form: Form, request: &ClearRequest) -> Outcome {
     let mut cleared = Vec::new();
     for neighbor in client.summary().await?.peers.into_keys() {
-        let (text, error) = match client.clear_neighbor(neighbor, request.clone()).await {
+        let (text, error) = match client.clear_neighbor(&neighbor, request.clone()).await {
             Ok(done) => (Some(done.text), None),
             Err(refused @ ClientError::Refused { .. }) => (None, Some(refused.to_string())),
             Err(error) => return Err(error.into()),
@@ -149,6 +146,7 @@ mod tests {
         for (line, wanted) in [
             ("10.0.0.2", Some(ClearRequest::default())),
             ("all", Some(ClearRequest::default())),
+            ("swp1", Some(ClearRequest::default())),
             ("10.0.0.2 soft", soft(None)),
             ("2001:db8::1 --soft", soft(None)),
             ("all soft in", soft(Some(SoftDirection::In))),
@@ -165,7 +163,6 @@ mod tests {
     #[test]
     fn what_contradicts_itself_is_refused() {
         for line in [
-            "spine1",
             "10.0.0.2 in",
             "10.0.0.2 soft soft",
             "10.0.0.2 soft in out",

@@ -9,6 +9,7 @@ use crate::decode::DecodeArgs;
 use crate::text::parse_duration;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use evpn_api::NeighborId;
 use evpn_api::route::RouteKind;
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -126,10 +127,11 @@ pub(crate) enum ShowBgp {
     /// Neighbors in full.
     #[command(visible_alias = "neighbors")]
     Neighbor {
-        /// Only this one.
-        address: Option<IpAddr>,
+        /// Only this one: its address or its interface.
+        #[arg(value_parser = parse_neighbor)]
+        neighbor: Option<NeighborId>,
         /// What happened to its session lately, and nothing else.
-        #[arg(value_enum, requires = "address")]
+        #[arg(value_enum, requires = "neighbor")]
         part: Option<NeighborPart>,
     },
     /// The address family.
@@ -274,6 +276,15 @@ impl Subject {
         text.parse::<evpn_proto::types::MacAddr>()
             .map(|mac| Self::Mac(mac.to_string()))
             .map_err(|_| "neither a MAC address such as 02:00:00:00:00:01 nor a prefix".to_owned())
+    }
+}
+
+/// What the kernel would not take for an interface's name is a mistake in typing.
+pub(crate) fn parse_neighbor(text: &str) -> Result<NeighborId, String> {
+    use evpn_proto::types::NeighborId as Named;
+    match text.parse::<Named>().map_err(|e| e.to_string())? {
+        Named::Address(address) => Ok(NeighborId::Address(address)),
+        Named::Interface(name) => Ok(NeighborId::Interface(name.to_string())),
     }
 }
 
@@ -502,6 +513,8 @@ mod tests {
             "evpnctl demo shell site-a",
             "evpnctl demo down",
             "evpnctl health --wait --timeout 5s",
+            "evpnctl show bgp neighbor swp1 events",
+            "evpnctl clear bgp swp1 soft",
             "evpnctl doctor",
             "evpnctl doctor -j --config conf",
             "evpnctl tech-support",
@@ -517,7 +530,9 @@ mod tests {
         for line in [
             "evpnctl",
             "evpnctl show",
-            "evpnctl show bgp neighbor spine1",
+            "evpnctl show bgp neighbor 10.0.0.2/24",
+            "evpnctl show bgp neighbor the-spine-in-rack-4",
+            "evpnctl clear bgp swp1/2",
             "evpnctl show bgp l2vpn evpn route --type 7",
             "evpnctl show evpn mac vni 100 200",
             "evpnctl why spine1",

@@ -99,17 +99,17 @@ impl Remote {
                 let notation = self.notation().await;
                 self.answer(&summary, |summary| show::bgp::summary(summary, notation))
             }
-            ShowBgp::Neighbor { address: None, .. } => {
+            ShowBgp::Neighbor { neighbor: None, .. } => {
                 let neighbors = self.client.neighbors().await?;
                 let notation = self.notation().await;
                 self.answer(&neighbors, |all| show::neighbor::neighbors(all, notation))
             }
-            ShowBgp::Neighbor { address: Some(address), part: Some(NeighborPart::Events) } => {
-                let neighbor = self.client.neighbor(*address).await?;
+            ShowBgp::Neighbor { neighbor: Some(id), part: Some(NeighborPart::Events) } => {
+                let neighbor = self.client.neighbor(id).await?;
                 self.answer(&neighbor.events, |events| show::neighbor::events(events))
             }
-            ShowBgp::Neighbor { address: Some(address), part: None } => {
-                let neighbor = self.client.neighbor(*address).await?;
+            ShowBgp::Neighbor { neighbor: Some(id), part: None } => {
+                let neighbor = self.client.neighbor(id).await?;
                 let notation = self.notation().await;
                 self.answer(&neighbor, |one| {
                     show::neighbor::neighbors(std::slice::from_ref(one), notation)

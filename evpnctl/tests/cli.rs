@@ -285,7 +285,7 @@ fn as_numbers_are_written_as_the_configuration_says_and_are_numbers_in_json() {
     assert!(as_json.contains("4200000001") && !as_json.contains("64086"), "{as_json}");
 }
 
-/// Twelve neighbors, one of which the configuration holds down.
+/// Fifteen neighbors, one of which the configuration holds down.
 fn clearing(request: &str) -> (u16, String) {
     match request {
         r if r.contains("/10.0.0.20/clear") => {
@@ -301,12 +301,12 @@ fn all_neighbors_are_cleared_each_by_itself_and_one_that_refuses_makes_the_statu
     let daemon = Daemon::start(clearing);
     let cleared = daemon.run("clear bgp all --soft --in");
     let lines = text(&cleared.stdout);
-    assert_eq!((cleared.status.code(), lines.lines().count()), (Some(1), 12), "{lines}");
+    assert_eq!((cleared.status.code(), lines.lines().count()), (Some(1), 15), "{lines}");
     assert!(lines.contains("10.0.0.11: asked\n"), "{lines}");
     assert!(lines.contains("10.0.0.20: ") && lines.contains("holds 10.0.0.20 down"), "{lines}");
     let asked = daemon.asked();
     let body = r#"{"soft":true,"direction":"in"}"#;
-    assert_eq!(asked.iter().filter(|a| a.starts_with("POST") && a.ends_with(body)).count(), 12);
+    assert_eq!(asked.iter().filter(|a| a.starts_with("POST") && a.ends_with(body)).count(), 15);
     let one = daemon.run("clear bgp 10.0.0.11 --message moves");
     assert_eq!(one.status.code(), Some(0));
     assert!(daemon.asked()[0].ends_with(r#"{"soft":false,"message":"moves"}"#));

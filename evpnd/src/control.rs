@@ -10,13 +10,14 @@ use crate::disk::Boot;
 use crate::engine_io::EngineHandle;
 use crate::feeds;
 use crate::logging::SetLevel;
-use crate::peer_io::{Target, Targets, lock};
+use crate::peer_io::targets::Moved;
+use crate::peer_io::{Targets, lock};
 use crate::settings::{Resolved, resolve};
 use evpn_config::{Change, Derived, Effect, Feed, Loaded, Source, diff, effective, load};
-use evpn_engine::{ClearKind, Input};
+use evpn_engine::view::neighbors::Neighbor;
+use evpn_engine::{ClearKind, Engine, Input, Now};
 use evpn_proto::bgp::session::StopReason;
 use evpn_proto::types::Time;
-use evpn_rib::PeerIdx;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -196,15 +197,13 @@ impl Control {
             tracing::warn!("the log level stays as it was: {error}");
         }
         self.dataplane.audit_interval(loaded.config.evpn.audit_interval);
-        let mut moved = Vec::new();
-        self.targets
-            .send_modify(|known| moved = merge_targets(known, &settings.neighbors, targets));
-        self.engine.input(Input::Reconfigure(Box::new(settings))).await;
-        // A connection keeps the ends, the distance and the key that it was made with.
-        for peer in moved {
-            let kind = ClearKind::Hard(StopReason::ConfigChanged);
-            self.engine.input(Input::Clear { peer, kind }).await;
-        }
+        let mut moved = Moved::default();
+        self.targets.send_modify(|known| moved = known.replace(targets));
+        let taken = self.engine.ask(move |engine, now| {
+            engine.handle(now, Input::Reconfigure(Box::new(settings)));
+            reset(engine, now, &moved);
+        });
+        taken.await.map_err(|e| ConfigError::Unresolved(e.to_string()))?;
         let mut in_force = lock(&self.in_force);
         in_force.loaded = loaded;
         in_force.files = files;
@@ -257,24 +256,17 @@ impl ConfigControl for Control {
     }
 }
 
-/// Neighbours keep their places for as long as evpnd runs: the engine numbers them once. Tells
-/// which of them are reached otherwise than before.
-fn merge_targets(
-    known: &mut Vec<Target>,
-    neighbors: &[evpn_engine::settings::NeighborSettings],
-    wanted: Vec<Target>,
-) -> Vec<PeerIdx> {
-    let mut moved = Vec::new();
-    for (neighbor, target) in neighbors.iter().zip(wanted) {
-        match known.iter().position(|t| t.address.ip() == neighbor.address) {
-            Some(place) => {
-                let former = known.get_mut(place).map(|known| std::mem::replace(known, target));
-                if former.as_ref() != known.get(place) {
-                    moved.extend(u16::try_from(place).map(PeerIdx));
-                }
-            }
-            None => known.push(target),
-        }
+/// A connection keeps the ends, the distance and the key that it was made with: who is reached
+/// otherwise from now on begins anew.
+fn reset(engine: &mut Engine, now: Now, moved: &Moved) {
+    let is_moved = |n: &Neighbor<'_>| match n.dynamic {
+        Some(group) => moved.groups.iter().any(|g| g.as_ref() == group),
+        None => moved.neighbors.contains(n.id()),
+    };
+    let neighbors = engine.view(now).neighbors();
+    let peers: Vec<_> = neighbors.iter().filter(|n| is_moved(n)).map(|n| n.index).collect();
+    for peer in peers {
+        let kind = ClearKind::Hard(StopReason::ConfigChanged);
+        engine.handle(now, Input::Clear { peer, kind });
     }
-    moved
 }

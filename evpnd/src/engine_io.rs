@@ -17,12 +17,12 @@ use crate::disk::Disk;
 use crate::peer_io::ToPeers;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use evpn_dataplane::facts::KernelEvent;
-use evpn_engine::{Engine, Event, Input, Now, Output, Progress};
+use evpn_engine::{Engine, Event, Input, Now, Output, Progress, RouterPort};
 use std::ops::ControlFlow;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
 /// Messages that may wait for the engine.
 pub(crate) const TO_ENGINE_MAX: usize = 4096;
@@ -126,6 +126,8 @@ pub(crate) struct Parts {
     pub(crate) inbox: Receiver<ToEngine>,
     pub(crate) peers: ToPeers,
     pub(crate) dataplane: dataplane_io::Handle,
+    /// Where we advertise ourselves.
+    pub(crate) router_ports: watch::Sender<Vec<RouterPort>>,
     pub(crate) disk: Disk,
 }
 
@@ -219,6 +221,8 @@ impl Thread {
                 Output::Dataplane(changes) => self.parts.dataplane.changes(self.heard, changes),
                 Output::Command(command) => self.parts.dataplane.command(command),
                 Output::Serve(devices) => self.parts.dataplane.serve(devices),
+                // Whoever listens may have ended before us.
+                Output::Advertise(ports) => drop(self.parts.router_ports.send(ports)),
                 Output::Mode(mode) => self.parts.dataplane.mode(mode),
                 Output::Persist(record) => self.parts.disk.persist(&record),
                 Output::Event(event) => log(&event),
@@ -231,7 +235,10 @@ impl Thread {
 fn log(event: &Event) {
     match event {
         Event::PeerUp(peer) => tracing::info!(%peer, "{event}"),
-        Event::PeerDown(peer, _) | Event::PeerErrors(peer, _) | Event::UnknownPeer(peer) => {
+        Event::UnknownPeer(peer) | Event::PeerRefused(peer, _) => {
+            tracing::warn!(%peer, "{event}");
+        }
+        Event::PeerDown(peer, _) | Event::PeerErrors(peer, _) => {
             tracing::warn!(%peer, "{event}");
         }
         Event::Vni(vni, _) => tracing::warn!(%vni, "{event}"),

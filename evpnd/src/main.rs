@@ -4,6 +4,7 @@
 //!   main thread (tokio)                     engine thread            dataplane thread
 //!   peers: listeners, readers, writers ──►                   ──►
 //!   feeds, API, signals, watchdog      ──►   engine_io       ◄──     dataplane_io ◄──► kernel
+//!   router advertisements              ──►
 //! ```
 //!
 //! Three threads: one waits for sockets, one decides, one speaks with the kernel. Queues between
@@ -21,6 +22,7 @@ mod engine_io;
 mod feeds;
 mod logging;
 mod peer_io;
+mod router_adverts;
 mod run;
 mod secret;
 mod settings;

@@ -12,6 +12,7 @@ use crate::disk::{Boot, Disk};
 use crate::engine_io::{self, EngineHandle, ToEngine};
 use crate::logging;
 use crate::peer_io::{Accepted, Listener, ListenerState, Targets, ToPeers};
+use crate::router_adverts::RouterAdverts;
 use crate::settings::{Resolved, resolve};
 use crate::systemd;
 use crossbeam_channel::Receiver;
@@ -84,6 +85,9 @@ pub(crate) fn run(path: PathBuf, read: Read) -> Result<(), RunError> {
         Arc::clone(&accepted),
         Arc::clone(&targets),
     );
+    let (router_ports, wanted) = watch::channel(Vec::new());
+    let adverts = RouterAdverts { engine: engine.clone(), clock, seed, wanted };
+    runtime.spawn(adverts.run());
     let parts = engine_io::Parts {
         engine: Engine::new(settings, memory, seed, clock.now()),
         clock,
@@ -91,6 +95,7 @@ pub(crate) fn run(path: PathBuf, read: Read) -> Result<(), RunError> {
         inbox,
         peers,
         dataplane: dataplane.clone(),
+        router_ports,
         disk,
     };
     let thread = engine_io::spawn(parts)?;

@@ -6,24 +6,26 @@
 use crate::disk::Boot;
 use crate::peer_io::Target;
 use crate::peer_io::guard::{Guard, Key};
+use crate::peer_io::targets::Table;
 use evpn_config::{AutoRouteTarget, Config, Derived, PeerAs, RdChoice, Redistribute, RtChoice};
 use evpn_dataplane::facts::{Link, LinkKind};
 use evpn_energy::plausibility::Gates;
 use evpn_energy::policy::{MAX_CHANGES_PER_DAY, Pace, Staleness, Thresholds};
 use evpn_energy::{Guards, Levers, Permille, Policy, Share};
 use evpn_engine::settings::{
-    AllVnis, AnnouncedPrefix, EnergySettings, GroupWeights, Multipath, NeighborSettings,
-    RouteTargetForm, Settings, Targets, UnicastSettings, VniSettings, VrfSettings,
+    AllVnis, AnnouncedPrefix, EnergySettings, GroupWeights, ListenSettings, Multipath,
+    NeighborSettings, RouteTargetForm, Settings, Targets, UnicastSettings, VniSettings,
+    VrfSettings,
 };
 use evpn_proto::bgp::session::{self, GracefulRestartConfig, Mode, SessionConfig};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 /// The engine's settings and what was derived for them.
 #[derive(Debug)]
 pub(crate) struct Resolved {
     pub(crate) settings: Settings,
-    pub(crate) targets: Vec<Target>,
+    pub(crate) targets: Table,
     pub(crate) derived: Vec<Derived>,
 }
 
@@ -41,6 +43,7 @@ pub(crate) fn resolve(config: &Config, links: &[Link], boot: Boot) -> Result<Res
         cluster_id: config.router.cluster_id.unwrap_or(router_id),
         vtep: config.router.vtep,
         neighbors: config.neighbors.iter().map(|n| neighbor(config, n, router_id, boot)).collect(),
+        listen: config.dynamic_groups.iter().map(|g| listen(config, g, router_id, boot)).collect(),
         all_vnis: if config.evpn.advertise_all_vni { AllVnis::Served } else { AllVnis::NamedOnly },
         vnis: config.vnis.iter().map(|v| (v.vni, vni(v))).collect(),
         route_target_form: match config.evpn.route_target {
@@ -61,8 +64,40 @@ pub(crate) fn resolve(config: &Config, links: &[Link], boot: Boot) -> Result<Res
         stale_time: config.router.stale_time,
         energy: Some(energy),
     };
-    let targets: Result<_, String> = config.neighbors.iter().map(|n| target(config, n)).collect();
-    Ok(Resolved { settings, targets: targets?, derived })
+    let targets = targets_of(config, &settings)?;
+    Ok(Resolved { settings, targets, derived })
+}
+
+fn targets_of(config: &Config, settings: &Settings) -> Result<Table, String> {
+    let of_neighbor = |n: &evpn_config::Neighbor| {
+        let who = || format!("neighbor {}", n.id);
+        Ok((n.id.clone(), target(config, n, who)?))
+    };
+    let neighbors: Result<_, String> = config.neighbors.iter().map(of_neighbor).collect();
+    let of_group = |(listen, group): (&ListenSettings, &evpn_config::DynamicGroup)| {
+        let who = || format!("group {}", group.name);
+        Ok((listen.clone(), target(config, &group.neighbor, who)?))
+    };
+    let groups = settings.listen.iter().zip(&config.dynamic_groups).map(of_group);
+    let groups: Result<Vec<_>, String> = groups.collect();
+    Ok(Table::new(neighbors?, groups?))
+}
+
+/// Whoever dials from where a group listens is waited for: nobody knows whom to dial.
+fn listen(
+    config: &Config,
+    group: &evpn_config::DynamicGroup,
+    router_id: Ipv4Addr,
+    boot: Boot,
+) -> ListenSettings {
+    let mut neighbor = neighbor(config, &group.neighbor, router_id, boot);
+    neighbor.session.mode = Mode::Passive;
+    ListenSettings {
+        group: group.name.as_str().into(),
+        prefixes: group.listen.clone(),
+        limit: group.listen_limit,
+        neighbor,
+    }
 }
 
 /// The configured router id, or the lowest VTEP address of IPv4, or the lowest address that is
@@ -135,7 +170,7 @@ fn neighbor(
         preserved: if boot == Boot::Same { neighbor.families.clone() } else { Vec::new() },
     });
     NeighborSettings {
-        address: neighbor.address,
+        id: neighbor.id.clone(),
         session,
         shutdown: neighbor.shutdown,
         shutdown_message: neighbor.shutdown_message.clone().unwrap_or_default(),
@@ -148,15 +183,17 @@ fn neighbor(
 
 /// RFC 4271 leaves it to the implementation: toward another AS packets live one hop unless
 /// `multihop` says more, as every other speaker does.
-fn target(config: &Config, neighbor: &evpn_config::Neighbor) -> Result<Target, String> {
+fn target(
+    config: &Config,
+    neighbor: &evpn_config::Neighbor,
+    who: impl Fn() -> String,
+) -> Result<Target, String> {
     let internal = neighbor.is_internal(config.router.asn);
     let key = neighbor.password_file.as_deref().map(Key::read).transpose();
-    let guard = Guard {
-        key: key.map_err(|e| format!("neighbor {}: {e}", neighbor.address))?,
-        max_hops: neighbor.ttl_security,
-    };
+    let guard =
+        Guard { key: key.map_err(|e| format!("{}: {e}", who()))?, max_hops: neighbor.ttl_security };
     Ok(Target {
-        address: SocketAddr::new(neighbor.address, neighbor.port),
+        port: neighbor.port,
         source: neighbor.update_source,
         ttl: (!internal).then_some(neighbor.multihop),
         guard,

@@ -1,7 +1,8 @@
 //! The protocols evpnd speaks, without input or output. *proto means protocol.*
 //!
 //! [`types`] holds the identities that every other crate shares (a VNI, a MAC address, a route's
-//! key); [`bgp`] holds BGP-4: its messages on the wire and its session state machine.
+//! key); [`bgp`] holds BGP-4: its messages on the wire and its session state machine; [`nd`] holds
+//! what of IPv6 Neighbor Discovery neighbours without addresses find each other by.
 //!
 //! **Nothing in here opens a socket, reads a clock or draws a random number: bytes, time and seeds
 //! are arguments.**
@@ -21,4 +22,5 @@
 )]
 
 pub mod bgp;
+pub mod nd;
 pub mod types;

@@ -4,7 +4,7 @@
 //! known.
 
 use crate::reset::LastReset;
-use crate::{Notice, UpDown};
+use crate::{NeighborId, Notice, UpDown};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -55,18 +55,23 @@ pub struct Summary {
     pub rib_count: u64,
     /// What the routes and their attributes take, in octets.
     pub rib_memory: u64,
-    /// Configured neighbours.
+    /// Neighbours, configured and dynamic.
     pub total_peers: u32,
     /// Those of them that are not established.
     pub failed_peers: u32,
-    /// Each neighbour by its address, sorted.
-    pub peers: BTreeMap<IpAddr, PeerSummary>,
+    /// Each neighbour by its address or its interface, sorted.
+    pub peers: BTreeMap<NeighborId, PeerSummary>,
 }
 
 /// A neighbour's line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PeerSummary {
+    /// What it is known by: `ipv4`, `ipv6` or `interface`.
+    pub id_type: String,
+    /// The group by whose `listen` it came; none for a configured one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dynamic_group: Option<String>,
     /// Its name, as it said in the FQDN capability or as configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,

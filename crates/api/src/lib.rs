@@ -36,6 +36,7 @@ mod contract;
 pub mod energy;
 pub mod evpn;
 pub mod neighbor;
+mod neighbor_id;
 pub mod page;
 pub mod reset;
 pub mod route;
@@ -45,6 +46,7 @@ pub mod system;
 pub mod why;
 
 pub use client::{Client, ClientError};
+pub use neighbor_id::NeighborId;
 pub use page::Page;
 
 use serde::{Deserialize, Serialize};

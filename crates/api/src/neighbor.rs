@@ -1,10 +1,10 @@
-//! `bgp/neighbors` and `bgp/neighbors/{address}`: all that is known of a neighbour.
+//! `bgp/neighbors` and `bgp/neighbors/{id}`: all that is known of a neighbour.
 //!
 //! **Every capability is told both ways**, so that "not negotiated" says which side is missing.
 
-use crate::Event;
 use crate::bgp::SessionState;
 use crate::reset::LastReset;
+use crate::{Event, NeighborId};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -12,8 +12,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Neighbor {
-    /// Its address.
-    pub address: IpAddr,
+    /// Who it is: its address or its interface.
+    pub id: NeighborId,
+    /// Its address; none while nobody has been heard on its interface.
+    pub address: Option<IpAddr>,
+    /// The group by whose `listen` it came; none for a configured one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dynamic_group: Option<String>,
     /// Its name, as it said or as configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
@@ -187,7 +192,7 @@ pub struct FamilyCounters {
     pub prefix_allowed_max: Option<u32>,
 }
 
-/// The body of `POST bgp/neighbors/{address}/clear`.
+/// The body of `POST bgp/neighbors/{id}/clear`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClearRequest {

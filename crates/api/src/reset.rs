@@ -6,6 +6,7 @@
 //! **Every cause has a text that names the values at fault**, and a remedy where an operator can do
 //! something.
 
+use crate::NeighborId;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -26,7 +27,7 @@ pub struct LastReset {
 
 impl LastReset {
     /// What is told of a cause that struck the session with `peer` so many milliseconds ago.
-    pub fn new(cause: &Cause, peer: IpAddr, ago_msec: u64) -> Self {
+    pub fn new(cause: &Cause, peer: &Whom, ago_msec: u64) -> Self {
         Self {
             last_reset_timer_msecs: ago_msec,
             cause: cause.code().to_owned(),
@@ -34,6 +35,48 @@ impl LastReset {
             remedy: cause.remedy(peer),
         }
     }
+}
+
+/// Whom a session is with, for remedies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Whom {
+    /// What the configuration calls it.
+    pub id: NeighborId,
+    /// Its address, where that is known.
+    pub address: Option<IpAddr>,
+}
+
+impl From<IpAddr> for Whom {
+    fn from(address: IpAddr) -> Self {
+        Self { id: address.into(), address: Some(address) }
+    }
+}
+
+impl Whom {
+    /// What to say to `ping` (RFC 4007 section 11).
+    fn reach(&self) -> String {
+        match (&self.id, self.address) {
+            (NeighborId::Interface(name), Some(address)) => format!("{address}%{name}"),
+            (id, _) => id.to_string(),
+        }
+    }
+}
+
+/// What is the matter with an interface that a neighbour is to be on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkFault {
+    /// There is none of this name.
+    Missing,
+    /// It is administratively down.
+    Down,
+    /// Nothing is at its other end.
+    NoCarrier,
+    /// It is a port of a bridge, which takes what comes in there.
+    BridgePort,
+    /// It has no link-local address.
+    NoLinkLocal,
+    /// Nobody has advertised himself there.
+    NoRouter,
 }
 
 /// Why a session is down.
@@ -108,6 +151,13 @@ pub enum Cause {
     BfdDown,
     /// The link that it is on went down.
     LinkDown,
+    /// Its interface does not lead to it.
+    Interface {
+        /// The interface.
+        name: String,
+        /// What is the matter.
+        fault: LinkFault,
+    },
     /// It sent more routes than allowed.
     MaxPrefix {
         /// The limit.
@@ -161,6 +211,14 @@ impl Cause {
             Self::OurRoleRefused { .. } => "ourRoleRefused",
             Self::BfdDown => "bfdDown",
             Self::LinkDown => "linkDown",
+            Self::Interface { fault, .. } => match fault {
+                LinkFault::Missing => "noInterface",
+                LinkFault::Down => "interfaceDown",
+                LinkFault::NoCarrier => "noCarrier",
+                LinkFault::BridgePort => "bridgePort",
+                LinkFault::NoLinkLocal => "noLinkLocal",
+                LinkFault::NoRouter => "noRouterAdvertisement",
+            },
             Self::MaxPrefix { .. } => "maxPrefix",
             Self::Malformed { .. } => "malformed",
             Self::Notified { .. } => "notified",
@@ -215,6 +273,14 @@ impl Cause {
             Self::OurRoleRefused { ours } => format!("it refuses us as its {ours}"),
             Self::BfdDown => "BFD says that the path to it is down".into(),
             Self::LinkDown => "the link to it went down".into(),
+            Self::Interface { name, fault } => match fault {
+                LinkFault::Missing => format!("interface {name} does not exist"),
+                LinkFault::Down => format!("interface {name} is not up"),
+                LinkFault::NoCarrier => format!("interface {name} has no carrier"),
+                LinkFault::BridgePort => format!("interface {name} is a port of a bridge"),
+                LinkFault::NoLinkLocal => format!("interface {name} has no link-local address"),
+                LinkFault::NoRouter => format!("no router advertisement heard on {name} yet"),
+            },
             Self::MaxPrefix { limit } => format!("it sent more than {limit} routes"),
             Self::Malformed { what } => format!("it sent a malformed message: {what}"),
             Self::Notified { code, subcode, what } if what.is_empty() => {
@@ -230,7 +296,8 @@ impl Cause {
     }
 
     /// What an operator can do about it.
-    pub fn remedy(&self, peer: IpAddr) -> Option<String> {
+    pub fn remedy(&self, peer: &Whom) -> Option<String> {
+        let (reach, peer) = (peer.reach(), &peer.id);
         Some(match self {
             Self::WrongAs { received, .. } => {
                 format!("set `as = {received}` for neighbor {peer}, or correct it there")
@@ -240,16 +307,16 @@ impl Cause {
             }
             Self::WrongSource { .. } => format!(
                 "set `update-source` of neighbor {peer} to the address that it has for us; \
-                 `ip route get {peer}` shows the one in use"
+                 `ip route get {reach}` shows the one in use"
             ),
             Self::TcpRefused { .. } => {
                 format!("start BGP at {peer}, or correct the address that it listens on")
             }
             Self::TcpTimeout { port } => format!(
-                "`ping {peer}`; then look for a firewall on TCP {port} and for a password that \
+                "`ping {reach}`; then look for a firewall on TCP {port} and for a password that \
                  differs"
             ),
-            Self::NoRoute => format!("`ip route get {peer}`: bring up the underlay"),
+            Self::NoRoute => format!("`ip route get {reach}`: bring up the underlay"),
             Self::NotConnected => {
                 format!("set `multihop` for neighbor {peer}, or use its address on the link")
             }
@@ -257,7 +324,7 @@ impl Cause {
                 format!("activate l2vpn evpn for us at {peer}")
             }
             Self::HoldExpired { .. } | Self::HoldExpiredThere => format!(
-                "`ping -M do -s 1472 {peer}`: look for loss, for an MTU that differs and for a \
+                "`ping -M do -s 1472 {reach}`: look for loss, for an MTU that differs and for a \
                  busy CPU"
             ),
             Self::BadRouterId { .. } => "give every router an id of its own".into(),
@@ -265,9 +332,29 @@ impl Cause {
             Self::RoleMismatch { .. } | Self::OurRoleRefused { .. } => {
                 format!("correct `role` of neighbor {peer}, or its role for us there")
             }
-            Self::BfdDown | Self::LinkDown => {
-                format!("`ip route get {peer}`, then look at that link")
+            Self::LinkDown if matches!(peer, NeighborId::Interface(_)) => {
+                format!("`ip link show {peer}`")
             }
+            Self::BfdDown | Self::LinkDown => {
+                format!("`ip route get {reach}`, then look at that link")
+            }
+            Self::Interface { name, fault } => match fault {
+                LinkFault::Missing => "`ip link` shows those that there are".into(),
+                LinkFault::Down => format!("`ip link set {name} up`"),
+                LinkFault::NoCarrier => {
+                    "look at the cable, and at the port at its other end".into()
+                }
+                LinkFault::BridgePort => {
+                    format!("name the bridge as interface, or `ip link set {name} nomaster`")
+                }
+                LinkFault::NoLinkLocal => format!(
+                    "`sysctl net.ipv6.conf.{name}.disable_ipv6=0` lets the kernel give it one"
+                ),
+                LinkFault::NoRouter => {
+                    "the other end needs IPv6 router advertisements, for FRR `neighbor X interface`"
+                        .into()
+                }
+            },
             Self::MaxPrefix { .. } => {
                 format!(
                     "find out why {peer} sends so many, or raise its `max-prefix`; then `evpnctl \
@@ -289,6 +376,10 @@ impl Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn of_interface(fault: LinkFault) -> Cause {
+        Cause::Interface { name: "swp1".into(), fault }
+    }
 
     fn all() -> Vec<Cause> {
         vec![
@@ -312,6 +403,12 @@ mod tests {
             Cause::OurRoleRefused { ours: String::new() },
             Cause::BfdDown,
             Cause::LinkDown,
+            of_interface(LinkFault::Missing),
+            of_interface(LinkFault::Down),
+            of_interface(LinkFault::NoCarrier),
+            of_interface(LinkFault::BridgePort),
+            of_interface(LinkFault::NoLinkLocal),
+            of_interface(LinkFault::NoRouter),
             Cause::MaxPrefix { limit: 1_000 },
             Cause::Malformed { what: "UPDATE of 18 octets".into() },
             Cause::Notified { code: 6, subcode: 2, what: "administrative shutdown".into() },
@@ -324,15 +421,25 @@ mod tests {
 
     #[test]
     fn every_cause_says_what_is_wrong_and_what_to_do() {
-        let peer = IpAddr::from([10, 0, 0, 2]);
+        let peer = Whom::from(IpAddr::from([10, 0, 0, 2]));
         let shown: Vec<String> = all()
             .iter()
             .map(|cause| {
-                let reset = LastReset::new(cause, peer, 0);
+                let reset = LastReset::new(cause, &peer, 0);
                 let remedy = reset.remedy.unwrap_or_else(|| "-".into());
                 format!("{}: {}\n    {remedy}", reset.cause, reset.last_reset_due_to)
             })
             .collect();
         insta::assert_snapshot!(shown.join("\n"));
+    }
+
+    #[test]
+    fn a_neighbour_on_an_interface_is_pinged_by_its_address_and_configured_by_its_name() {
+        let id = NeighborId::Interface("swp1".into());
+        let peer = Whom { id, address: Some("fe80::1".parse().unwrap()) };
+        let ping = Cause::TcpTimeout { port: 179 }.remedy(&peer).unwrap();
+        assert!(ping.starts_with("`ping fe80::1%swp1`"), "{ping}");
+        let set = Cause::AdminDown.remedy(&peer).unwrap();
+        assert_eq!(set, "remove `shutdown` from neighbor swp1");
     }
 }

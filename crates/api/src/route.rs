@@ -2,6 +2,7 @@
 //!
 //! **A path is valid or it says why not**, and exactly one valid path of a route is the best.
 
+use crate::NeighborId;
 use crate::attributes::MoreAttributes;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -107,7 +108,7 @@ pub struct RoutePath {
     /// Where it came from.
     pub path_from: PathFrom,
     /// The neighbour that sent it; none for ours.
-    pub peer_id: Option<IpAddr>,
+    pub peer_id: Option<NeighborId>,
     /// The path identifier that it came with, where the neighbour sends any (RFC 7911).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub addpath_rx_id: Option<u32>,

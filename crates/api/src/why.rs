@@ -3,6 +3,7 @@
 //! **Every path that was ever a candidate is told with the reason for its fate**, whether it was
 //! rejected, lost or won; an unknown subject is an answer too.
 
+use crate::NeighborId;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -67,7 +68,7 @@ pub struct Candidate {
     /// The route, or the local entry.
     pub route: String,
     /// Who told; none for a local one.
-    pub peer_id: Option<IpAddr>,
+    pub peer_id: Option<NeighborId>,
     /// The VTEP; none for a local one.
     pub nexthop: Option<IpAddr>,
 }

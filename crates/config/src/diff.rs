@@ -3,11 +3,10 @@
 //! **Two configurations without a difference here make the daemon behave alike.**
 
 use crate::{Config, schema};
-use evpn_proto::types::Vni;
+use evpn_proto::types::{NeighborId, Vni};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 /// What a change of a key does when it is applied to a running daemon, the mildest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -40,8 +39,10 @@ impl Effect {
 pub enum Subject {
     /// A section that exists once, e.g. `router` or `energy`; the top level is empty.
     Section(&'static str),
+    /// A group that lets in who is not named.
+    Group(String),
     /// A neighbor.
-    Neighbor(IpAddr),
+    Neighbor(NeighborId),
     /// An L2 VNI.
     Vni(Vni),
     /// A VRF, its prefixes included.
@@ -88,7 +89,7 @@ impl std::fmt::Display for Change {
     }
 }
 
-/// Every difference from `old` to `new`, sections first, then neighbors, VNIs and VRFs.
+/// Every difference from `old` to `new`, sections first, then groups that listen, neighbors, VNIs and VRFs.
 pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     let (old, new) = (parts(old), parts(new));
     let effects = effects();
@@ -162,6 +163,7 @@ fn parts(config: &Config) -> BTreeMap<Subject, Part> {
     let Config {
         state_dir,
         router,
+        dynamic_groups,
         neighbors,
         unicast,
         evpn,
@@ -187,9 +189,13 @@ fn parts(config: &Config) -> BTreeMap<Subject, Part> {
     section("energy", Part::of("energy".into(), "energy", energy));
     section("api", Part::of("api".into(), "api", api));
     section("log", Part::of("log".into(), "log", log));
+    for group in dynamic_groups {
+        let part = Part::of(format!("group[{}]", group.name), "group[]", group);
+        parts.insert(Subject::Group(group.name.clone()), part);
+    }
     for neighbor in neighbors {
-        let part = Part::of(format!("neighbor[{}]", neighbor.address), "neighbor[]", neighbor);
-        parts.insert(Subject::Neighbor(neighbor.address), part);
+        let part = Part::of(format!("neighbor[{}]", neighbor.id), "neighbor[]", neighbor);
+        parts.insert(Subject::Neighbor(neighbor.id.clone()), part);
     }
     for vni in vnis {
         let part = Part::of(format!("vni[{}]", vni.vni), "vni[]", vni);
@@ -209,7 +215,7 @@ fn effects() -> BTreeMap<String, Effect> {
 
 fn element(subject: &Subject, path: &str, kind: ChangeKind) -> Change {
     let effect = match (subject, &kind) {
-        (Subject::Neighbor(_), ChangeKind::Removed) => Effect::ResetsSession,
+        (Subject::Neighbor(_) | Subject::Group(_), ChangeKind::Removed) => Effect::ResetsSession,
         _ => Effect::Live,
     };
     Change { subject: subject.clone(), key: path.to_owned(), kind, effect }

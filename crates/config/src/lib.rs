@@ -39,6 +39,7 @@ pub use effective::{Derived, EffectiveLine, Loaded, Origin, effective};
 pub use problem::{Error, Errors, Location};
 pub use schema::api::Api;
 pub use schema::dataplane::{Dataplane, DataplaneMode};
+pub use schema::dynamic::DynamicGroup;
 pub use schema::energy::{Energy, Feed, Guards, Thresholds, Weights};
 pub use schema::evpn::{AutoRouteTarget, Evpn};
 pub use schema::log::{Log, LogLevel};
@@ -64,6 +65,9 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Who this speaker is.
     pub router: Router,
+    /// The groups that let in who is not named.
+    #[serde(rename = "group")]
+    pub dynamic_groups: Vec<DynamicGroup>,
     /// The neighbors.
     #[serde(rename = "neighbor")]
     pub neighbors: Vec<Neighbor>,

@@ -9,7 +9,7 @@ use crate::problem::Problem;
 use crate::source::{Node, Value};
 use crate::suggest;
 use crate::value::{Bandwidth, DrainTime, Endpoint, RdChoice, RtChoice, show_duration};
-use evpn_proto::types::{Asn, Vni};
+use evpn_proto::types::{Asn, InterfaceName, Vni};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
@@ -170,8 +170,9 @@ pub(crate) fn host_address(node: &Node) -> Parsed<IpAddr> {
     if let Value::Text(text) = &node.value
         && (text.contains('%') || text.to_ascii_lowercase().starts_with("fe80:"))
     {
-        let message = format!("is {text}; link-local addresses are not supported in this version");
-        return refuse(node, message, "number the link, or peer between loopback addresses");
+        let message = format!("is {text}, a link-local address, which says nothing by itself");
+        let help = "a neighbor on a link is named by interface = \"swp1\" in place of address";
+        return refuse(node, message, help);
     }
     let address = address(node)?;
     let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
@@ -197,6 +198,11 @@ pub(crate) fn router_id(node: &Node) -> Parsed<Ipv4Addr> {
         );
     }
     Ok(id)
+}
+
+/// The name of a network interface.
+pub(crate) fn interface(node: &Node) -> Parsed<InterfaceName> {
+    from_text(node, "the name of an interface, 15 octets at most", "\"swp1\"")
 }
 
 /// A prefix without host bits.

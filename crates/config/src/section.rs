@@ -41,12 +41,14 @@ enum Role {
 }
 
 /// A table from which a section inherits, and what to call it in origins.
+#[derive(Clone)]
 struct Lender<'a> {
     table: &'a Table,
     name: String,
 }
 
 /// One table of the configuration, or one element of a list of tables.
+#[derive(Clone)]
 pub(crate) struct Section<'a> {
     doc: &'static SectionDoc,
     /// The path of this instance, e.g. `neighbor[10.0.0.2]`.
@@ -84,12 +86,13 @@ impl<'a> Section<'a> {
         Section { doc, path, place, table, lenders: Vec::new(), role: self.role }
     }
 
-    /// The elements of the list of tables that `doc` describes, each named by its value of `key`.
+    /// The elements of the list of tables that `doc` describes, each named by its value of the first
+    /// of `keys` that it has.
     pub(crate) fn children(
         &self,
         reading: &mut Reading,
         doc: &'static SectionDoc,
-        key: &str,
+        keys: &[&str],
     ) -> Vec<Section<'a>> {
         let nodes: &[Node] = match self.table.get(doc.name()) {
             None => &[],
@@ -106,7 +109,8 @@ impl<'a> Section<'a> {
             if !is_list {
                 reading.problems.push(self.not_a_list(doc, node));
             }
-            let name = match table.get(key).map(|node| &node.value) {
+            let naming = keys.iter().find_map(|key| table.get(key));
+            let name = match naming.map(|node| &node.value) {
                 Some(Value::Text(text)) => text.clone(),
                 Some(Value::Integer(number)) => number.to_string(),
                 _ => format!("#{}", index.saturating_add(1)),
@@ -258,7 +262,7 @@ impl<'a> Section<'a> {
     }
 
     /// How the section is called in a message.
-    fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         match self.doc.path {
             "" => "the configuration".to_owned(),
             path if path.ends_with("[]") => self.path.clone(),

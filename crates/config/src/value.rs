@@ -2,7 +2,8 @@
 //!
 //! **Each parses what it displays.**
 
-use evpn_proto::types::{Asn, Rd, RouteTarget};
+use evpn_proto::types::{Asn, NeighborId, Rd, RouteTarget};
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use std::fmt::{self, Display};
 use std::net::{IpAddr, Ipv6Addr};
@@ -24,6 +25,17 @@ pub(crate) fn as_optional_text<T: Display, S: Serializer>(
     to: S,
 ) -> Result<S::Ok, S::Error> {
     value.as_ref().map(T::to_string).serialize(to)
+}
+
+/// Serialises who a neighbor is under the key that says so.
+pub(crate) fn as_neighbor_id<S: Serializer>(id: &NeighborId, to: S) -> Result<S::Ok, S::Error> {
+    let key = match id {
+        NeighborId::Address(_) => "address",
+        NeighborId::Interface(_) => "interface",
+    };
+    let mut map = to.serialize_map(Some(1))?;
+    map.serialize_entry(key, &id.to_string())?;
+    map.end()
 }
 
 /// Serialises a duration with its unit.

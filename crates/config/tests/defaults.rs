@@ -35,7 +35,11 @@ fn a_working_leaf_takes_five_lines() {
 fn every_key_can_be_written() {
     let config = config(include_str!("full.toml"));
     assert_eq!(config.router.asn.0, (65_000 << 16) | 1);
-    let [first, second, _] = config.neighbors.as_slice() else { panic!("three neighbors") };
+    let [first, second, _, on_link] = config.neighbors.as_slice() else { panic!("four neighbors") };
+    assert_eq!((on_link.id.to_string().as_str(), on_link.multihop), ("swp1", 1));
+    let [guests] = config.dynamic_groups.as_slice() else { panic!("one group listens") };
+    assert_eq!((guests.listen.len(), guests.listen_limit), (2, 7));
+    assert_eq!(guests.neighbor.connect_retry, SECOND * 5, "of the timers");
     // From the group.
     assert_eq!((first.asn, first.multihop, first.passive), (PeerAs::External, 2, true));
     assert_eq!(

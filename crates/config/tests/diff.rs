@@ -71,6 +71,29 @@ fn neighbors_come_go_and_change_with_what_it_does_to_their_session() {
 }
 
 #[test]
+fn a_group_that_listens_is_a_thing_of_its_own_and_one_that_only_lends_is_none() {
+    assert_changes("[[vni]]", "[[group]]\nname = \"a\"\nas = 65002\n[[vni]]", &[]);
+    let listens = |more: &str| {
+        format!("[[group]]\nname = \"a\"\nas = 65002\nlisten = [\"10.1.0.0/16\"]\n{more}[[vni]]")
+    };
+    assert_changes("[[vni]]", &listens(""), &["+ group[a] (live)"]);
+    let shown = |old: &str, new: &str| -> Vec<String> {
+        changes(old, new).iter().map(Change::to_string).collect()
+    };
+    let old = LEAF.replace("[[vni]]", &listens(""));
+    assert_eq!(shown(&old, LEAF), ["- group[a] (resets the session)"]);
+    let new = LEAF.replace("[[vni]]", &listens("listen-limit = 5\nhold = \"9s\"\n"));
+    assert_eq!(
+        shown(&old, &new),
+        [
+            "~ group[a].hold: \"90s\" -> \"9s\" (resets the session)",
+            "~ group[a].keepalive: \"30s\" -> \"3s\" (live)",
+            "~ group[a].listen-limit: 100 -> 5 (live)",
+        ]
+    );
+}
+
+#[test]
 fn a_change_of_the_timers_shows_at_every_neighbor_that_inherits_them() {
     assert_changes(
         "[[vni]]",

@@ -149,7 +149,101 @@ fn a_neighbor_must_be_reachable_and_of_some_as() {
     assert_refused(
         "[[neighbor]]\naddress = \"fe80::1%eth0\"\nas = 65002",
         &[
-            "4:11: address is fe80::1%eth0; link-local addresses are not supported in this version; number the link, or peer between loopback addresses",
+            "4:11: address is fe80::1%eth0, a link-local address, which says nothing by itself; a neighbor on a link is named by interface = \"swp1\" in place of address",
+        ],
+    );
+}
+
+#[test]
+fn a_neighbor_has_an_address_or_an_interface() {
+    assert_refused(
+        "[[neighbor]]\nas = 65002",
+        &[
+            r#"3:1: neighbor[#1] has neither "address" nor "interface"; write address = "10.0.0.2" with its address, or interface = "swp1" for whoever is at the other end of that link"#,
+        ],
+    );
+    assert_refused(
+        "[[neighbor]]\naddress = \"10.0.0.2\"\ninterface = \"swp1\"\nas = 65002",
+        &[
+            "5:13: a neighbor has an address or an interface, not both; remove one: on an interface its address is found by router advertisements",
+        ],
+    );
+    let wrong =
+        "is \"{}\"; it must be the name of an interface, 15 octets at most; for example \"swp1\"";
+    for name in ["10.0.0.2", "a-name-too-long-1", "a/b"] {
+        assert_refused(
+            &format!("[[neighbor]]\ninterface = \"{name}\"\nas = 65002"),
+            &[&format!("4:13: interface {}", wrong.replace("{}", name))],
+        );
+    }
+    let twice = "[[neighbor]]\ninterface = \"swp1\"\nas = 65002\n";
+    assert_refused(
+        &format!("{twice}{twice}"),
+        &[
+            "7:13: neighbor swp1 is defined twice (first defined at evpnd.toml:4:13); keep one of them, or merge the two",
+        ],
+    );
+    assert_refused(
+        &format!("{twice}update-source = \"10.0.0.1\"\nmultihop = 2"),
+        &[
+            "6:17: update-source cannot be set for neighbor swp1; remove it: on an interface both ends speak from their link-local addresses",
+            "7:12: multihop cannot be set for neighbor swp1; remove it: whoever is at the other end of a link is one hop away",
+        ],
+    );
+}
+
+#[test]
+fn a_group_that_listens_is_complete_and_alone_with_its_prefixes() {
+    let group = |name: &str, more: &str| format!("[[group]]\nname = \"{name}\"\n{more}\n");
+    let listen = "as = \"external\"\nlisten = [\"10.0.0.0/24\"]";
+    assert_refused(
+        &group("a", "listen = [\"10.0.0.0/24\"]"),
+        &[
+            r#"3:1: group[a] has no "as"; write as = 65002 (or "internal", "external") in the neighbor or in its group"#,
+        ],
+    );
+    assert_refused(
+        &group("a", "as = 65002\nlisten = [\"10.0.0.1/24\", \"fe80::/10\"]\nlisten-limit = 0"),
+        &[
+            "6:11: listen is 10.0.0.1/24, which has host bits set; write \"10.0.0.0/24\"",
+            "6:26: listen is fe80::/10, where nobody can be told by an address alone; for whoever is at the other end of a link: [[neighbor]] with interface",
+            "7:16: listen-limit is 0; it must be 1 to 10000",
+        ],
+    );
+    assert_refused(
+        &group("a", "as = 65002\nlisten = []"),
+        &["6:10: listen is empty; remove listen, or name a prefix such as \"10.0.0.0/24\""],
+    );
+    assert_refused(
+        &group("a", "as = 65002\nlisten-limit = 5"),
+        &[
+            "6:16: listen-limit has nothing to limit; add listen with the prefixes that neighbors may dial from",
+        ],
+    );
+    assert_refused(
+        &format!("{}{}", group("a", listen), group("b", listen)),
+        &[
+            r#"10:10: groups "a" and "b" both listen for 10.0.0.0/24 (the other is at evpnd.toml:6:10); remove it from one of them"#,
+        ],
+    );
+    assert_refused(
+        &group("a", &format!("{listen}\nroute-reflector-client = true")),
+        &[
+            r#"7:26: a neighbor of group "a" is external and cannot be a client; remove it: routes of other ASes are passed on anyway, with or without it"#,
+        ],
+    );
+    assert_refused(
+        &format!("listen = []\n{}", group("a", listen)),
+        &[
+            "7:10: nobody can dial in: router.listen is empty; name the addresses to listen on under [router], or remove listen here",
+        ],
+    );
+    // The kernel asks for the key by the prefix, whoever is in it.
+    let keyed = group("a", &format!("{listen}\npassword-file = \"/etc/evpnd/a.key\""));
+    assert_refused(
+        &format!("{keyed}[[neighbor]]\naddress = \"10.0.0.2\"\nas = 65002"),
+        &[
+            r#"9:11: neighbor 10.0.0.2 has no password-file, but group "a" listens around it with one; give it one: the kernel asks everybody in the prefix for a key"#,
         ],
     );
 }

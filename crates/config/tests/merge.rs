@@ -32,8 +32,7 @@ fn tables_merge_lists_append_and_a_later_file_wins() {
     assert_eq!((router.asn.0, router.port), (65_001, 1791));
     assert_eq!(router.id.map(|id| id.to_string()).as_deref(), Some("10.0.0.1"));
     assert_eq!(router.listen.len(), 1, "a list of values is replaced, not extended");
-    let addresses: Vec<String> =
-        loaded.config.neighbors.iter().map(|n| n.address.to_string()).collect();
+    let addresses: Vec<String> = loaded.config.neighbors.iter().map(|n| n.id.to_string()).collect();
     assert_eq!(addresses, ["10.0.0.2", "10.0.0.3"]);
     let lines = effective(&loaded, &[]);
     let origin =

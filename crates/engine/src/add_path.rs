@@ -50,7 +50,7 @@ impl Engine {
         let text = format!("more than {PATHS_MAX} paths to one route");
         if peer.last_fault.as_ref() != Some(&text) {
             peer.last_fault = Some(text.clone());
-            let event = Event::PeerErrors(peer.address(), format!("{text}: the rest is left out"));
+            let event = Event::PeerErrors(peer.id(), format!("{text}: the rest is left out"));
             self.output(Output::Event(event));
         }
     }

@@ -29,6 +29,11 @@ impl Wants {
         self.0.get_mut(&peer).is_some_and(|wants| wants.remove(membership))
     }
 
+    /// A neighbour is gone for good.
+    pub(crate) fn forget(&mut self, peer: PeerIdx) {
+        self.0.remove(&peer);
+    }
+
     /// Whether a neighbour wants routes with these attributes. A route without a target is nobody's
     /// to want and is told: whoever gets it by mistake cannot import it.
     pub(crate) fn takes(&self, peer: PeerIdx, attributes: &PathAttributes) -> bool {

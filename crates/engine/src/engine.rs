@@ -2,6 +2,7 @@
 //! from room to room until nothing is left to do.
 
 use crate::constraints::{self, Wants};
+use crate::dynamic::Dynamic;
 use crate::energy::Energy;
 use crate::evi::Evi;
 use crate::fabric::Fabric;
@@ -10,8 +11,10 @@ use crate::hosts::{Host, Hosts};
 use crate::import::{
     Candidate, ImportIndex, Target, TargetSet, importable, leave_l2, leave_l3, mismatch, refused,
 };
+use crate::interface::RouterPort;
 use crate::io::{ClearKind, Event, Input, Now, Output};
 use crate::peer::{Peer, Sender, export_to};
+use crate::peers::Peers;
 use crate::restart::{Complete, Restart};
 use crate::rib::{GroupKey, Rib, Ribs};
 use crate::settings::{EnergySettings, Settings};
@@ -68,7 +71,7 @@ pub enum Progress {
 pub struct Engine {
     pub(crate) settings: Settings,
     pub(crate) ribs: Ribs,
-    pub(crate) peers: Vec<Peer>,
+    pub(crate) peers: Peers,
     /// Which EVPN routes neighbours want (RFC 4684).
     pub(crate) wants: Wants,
     pub(crate) our_wants: BTreeSet<RtMembership>,
@@ -90,6 +93,11 @@ pub struct Engine {
     pub(crate) ids: Ids,
     pub(crate) restart: Restart,
     pub(crate) underlay: Underlay,
+    pub(crate) dynamic: Dynamic,
+    /// Where the shell was told to advertise us.
+    pub(crate) advertised: Vec<RouterPort>,
+    /// How often an interface of a neighbour has come up.
+    pub(crate) epoch: u64,
     pub(crate) energy: Option<Energy>,
     pub(crate) changes: Vec<Change>,
     /// What to do once; after the changes, since a wish that still stands forbids it.
@@ -114,7 +122,7 @@ impl Engine {
             our_wants: BTreeSet::new(),
             rewanted: BTreeSet::new(),
             unicast: Unicast::default(),
-            peers: Vec::new(),
+            peers: Peers::default(),
             fabric: Fabric::default(),
             links: Vec::new(),
             connected: Vec::new(),
@@ -128,6 +136,9 @@ impl Engine {
             ids: Ids::default(),
             restart: Restart::new(),
             underlay: Underlay::default(),
+            dynamic: Dynamic::default(),
+            advertised: Vec::new(),
+            epoch: 0,
             energy,
             changes: Vec::new(),
             commands: Vec::new(),
@@ -157,9 +168,12 @@ impl Engine {
         }
     }
 
-    pub(crate) fn add_peer(&mut self, neighbor: crate::settings::NeighborSettings) {
-        let Ok(index) = u16::try_from(self.peers.len()) else { return };
-        self.peers.push(Peer::new(PeerIdx(index), neighbor, self.seed));
+    pub(crate) fn add_peer(
+        &mut self,
+        neighbor: crate::settings::NeighborSettings,
+    ) -> Option<PeerIdx> {
+        let seed = self.seed;
+        self.peers.add(|index, former| Peer::new(index, neighbor, seed).after(former))
     }
 
     /// Takes in what happened. [`Engine::run`] is to follow, soon but not at once: inputs may be
@@ -170,6 +184,7 @@ impl Engine {
         }
         match input {
             Input::Kernel(events) => self.kernel(now, events),
+            Input::RouterSeen { device, address } => self.router_seen(now, device, address),
             Input::Accepted { serial, local, remote } => self.accepted(now, serial, local, remote),
             Input::Connected { peer, connection, local, remote } => {
                 self.session(now, peer, session::Input::Connected { connection, local, remote });
@@ -241,6 +256,7 @@ impl Engine {
                 KernelEvent::Links(links) => {
                     self.follow_links(now, &links);
                     self.links = links;
+                    self.refresh_interfaces(now);
                     self.refresh_fabric();
                     self.choose_own_addresses(now);
                     self.refresh_unicast();
@@ -285,14 +301,17 @@ impl Engine {
     fn adopted(&mut self, now: Now) {
         let expected: Vec<PeerIdx> =
             self.peers.iter().filter(|p| !p.settings.shutdown).map(|p| p.index).collect();
-        let awaited = expected.iter().copied().filter(|_| self.start == Start::Restart);
+        // Who dialled before us from where we listen nobody knows any more: all the time there is.
+        let unnamed = Some(PeerIdx::LOCAL).filter(|_| !self.settings.listen.is_empty());
+        let awaited = expected.iter().copied().chain(unnamed);
+        let awaited = awaited.filter(|_| self.start == Start::Restart);
         self.restart.adopted(now.time, self.settings.sweep_delay, awaited);
         self.outputs.push_back(Output::Mode(self.restart.mode()));
         // An override must not gain time by restarts: what is left of it is written down at once.
         let persisted = self.energy.as_ref().map(|e| e.persist(now));
         self.outputs.extend(persisted);
         for peer in expected {
-            self.session(now, peer, session::Input::Start);
+            self.start(now, peer);
         }
     }
 
@@ -349,13 +368,18 @@ impl Engine {
         if let Some(complete) = self.restart.advance(now.time) {
             self.complete_restart(now, complete);
         }
+        self.end_dynamic(now);
+        if self.ribs.is_dirty() {
+            return Progress::More;
+        }
+        self.free_numbers();
         Progress::Idle
     }
 
     /// Whoever sweeps before it has heard all that was told deletes what it is then told to put
     /// back: so everything told is handed on first, prefixes included, and the word to sweep last.
     fn complete_restart(&mut self, now: Now, complete: Complete) {
-        for peer in &mut self.peers {
+        for peer in self.peers.iter_mut() {
             peer.session.restart_complete();
         }
         self.program_prefixes(now);
@@ -473,9 +497,9 @@ impl Engine {
         if self.restart.in_progress() {
             return;
         }
-        let fib = &self.unicast.fib;
-        let (settings, connected) = (&self.settings, &self.connected);
-        let moved = self.underlay.refresh(settings, &self.evis, &self.vrfs, connected, fib);
+        let neighbours = self.peers.iter().filter_map(Peer::address);
+        let (connected, fib) = (&self.connected, &self.unicast.fib);
+        let moved = self.underlay.refresh(neighbours, &self.evis, &self.vrfs, connected, fib);
         for vrf in self.vrfs.values_mut() {
             if moved == Underlaid::Moved {
                 vrf.recheck(&self.underlay);
@@ -520,7 +544,7 @@ impl Engine {
         }
         let sender = self.sender(now);
         let mut outputs = Vec::new();
-        for peer in &mut self.peers {
+        for peer in self.peers.iter_mut() {
             peer.flush(&mut self.ribs, &sender, &mut outputs);
         }
         self.outputs.extend(outputs);
@@ -556,11 +580,15 @@ impl Engine {
 
     fn timeouts(&mut self, now: Now) {
         let time = now.time;
-        for place in 0..self.peers.len() {
-            let Some(peer) = self.peers.get(place) else { continue };
-            let index = peer.index;
-            let stale = peer.stale_until.is_some_and(|t| t <= time);
-            if peer.session.next_deadline().is_some_and(|t| t <= time) {
+        let over = |at: Option<Time>| at.is_some_and(|t| t <= time);
+        let due = |p: &&Peer| {
+            let refresh = p.up.as_ref().and_then(|up| up.refreshes.next_deadline());
+            over(p.stale_until) || over(p.session.next_deadline()) || over(refresh)
+        };
+        for index in self.peers.iter().filter(due).map(|p| p.index).collect::<Vec<_>>() {
+            let Some(peer) = self.peers.get(index) else { continue };
+            let stale = over(peer.stale_until);
+            if over(peer.session.next_deadline()) {
                 self.session(now, index, session::Input::Timeout);
             }
             if stale {

@@ -6,7 +6,7 @@
 use crate::settings::{AllVnis, Settings};
 use evpn_dataplane::facts::{Link, LinkKind, Vxlan};
 use evpn_dataplane::object::IfIndex;
-use evpn_proto::types::{MacAddr, Vni};
+use evpn_proto::types::{MacAddr, NeighborId, Vni};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -184,13 +184,15 @@ fn warnings(settings: &Settings, links: &[Link], link: &Link) -> Vec<String> {
 fn mtu_warning(settings: &Settings, links: &[Link], link: &Link) -> Option<String> {
     let of_hosts = |l: &&Link| l.master == link.master && vxlan_of(l).is_none();
     let hosts = links.iter().filter(of_hosts).max_by_key(|l| l.mtu)?;
+    let ids = || settings.neighbors.iter().map(|n| &n.id);
     let reaches_a_neighbor = |net: &IpNet| {
-        settings.neighbors.iter().any(|n| net.contains(&n.address) && net.addr() != n.address)
+        ids().filter_map(NeighborId::address).any(|a| net.contains(&a) && net.addr() != a)
     };
-    let underlay = links
-        .iter()
-        .filter(|l| l.index != link.index && l.addresses.iter().any(reaches_a_neighbor))
-        .min_by_key(|l| l.mtu)?;
+    let is_a_neighbors =
+        |l: &Link| ids().filter_map(NeighborId::interface).any(|name| name.as_str() == l.name);
+    let leads_to_one = |l: &Link| is_a_neighbors(l) || l.addresses.iter().any(reaches_a_neighbor);
+    let underlay =
+        links.iter().filter(|l| l.index != link.index && leads_to_one(l)).min_by_key(|l| l.mtu)?;
     let ipv6 = vxlan_of(link).and_then(|x| x.local).is_some_and(|a| a.is_ipv6());
     let overhead = if ipv6 { OVERHEAD_IPV6 } else { OVERHEAD_IPV4 };
     let needed = hosts.mtu.saturating_add(overhead);

@@ -1,5 +1,6 @@
 //! What goes into the engine and what comes out of it.
 
+use crate::interface::RouterPort;
 use bytes::Bytes;
 use evpn_dataplane::facts::KernelEvent;
 use evpn_dataplane::object::{Change, Command, IfIndex, Mode};
@@ -7,10 +8,10 @@ use evpn_energy::{FeedError, Level, Reading, Snapshot, UnixSeconds};
 use evpn_proto::bgp::message::{Message, Notification};
 use evpn_proto::bgp::session::{ConnectionId, MessageCounts, StopReason, TransportError};
 use evpn_proto::bgp::wire::DecodeContext;
-use evpn_proto::types::{MacAddr, Time, Vni};
+use evpn_proto::types::{InterfaceName, MacAddr, NeighborId, Time, Vni};
 use evpn_rib::PeerIdx;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 /// The present moment, on both clocks.
@@ -27,6 +28,13 @@ pub struct Now {
 pub enum Input {
     /// News of the kernel.
     Kernel(Vec<KernelEvent>),
+    /// A router advertised itself on an interface that [`Output::Advertise`] named.
+    RouterSeen {
+        /// The interface.
+        device: IfIndex,
+        /// Its link-local address there.
+        address: Ipv6Addr,
+    },
     /// Somebody dialled us. The engine answers with [`Output::Close`] if it is nobody it knows.
     Accepted {
         /// New for every accepted connection.
@@ -135,6 +143,12 @@ pub enum Output {
         peer: PeerIdx,
         /// The name of the connection to be.
         connection: ConnectionId,
+        /// Who that is.
+        neighbor: NeighborId,
+        /// Where it is.
+        address: IpAddr,
+        /// The interface on which a link-local address is.
+        device: Option<IfIndex>,
     },
     /// Close, after what was sent has left.
     Close {
@@ -193,6 +207,15 @@ pub enum Output {
     /// The VXLAN devices of the VNIs that are up, by ascending index, whole after any change: there
     /// evpnd's marks are its own, and hosts behind the other ports of their bridges are heard.
     Serve(Vec<IfIndex>),
+    /// The interfaces on which we advertise ourselves and look for routers, whole after any change.
+    Advertise(Vec<RouterPort>),
+    /// Where the neighbour on an interface is from now on, if anywhere.
+    Located {
+        /// The interface, which is who it is.
+        interface: InterfaceName,
+        /// Its address and the device.
+        remote: Option<(Ipv6Addr, IfIndex)>,
+    },
     /// How far reconciling may go.
     Mode(Mode),
     /// Write to disk **before** any output that comes after it.
@@ -214,13 +237,15 @@ pub enum PersistRecord {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Event {
     /// A session came up.
-    PeerUp(IpAddr),
+    PeerUp(NeighborId),
     /// A session went down or could not come up; the text names cause and remedy.
-    PeerDown(IpAddr, String),
+    PeerDown(NeighborId, String),
     /// A neighbour's messages had errors that the session survived.
-    PeerErrors(IpAddr, String),
+    PeerErrors(NeighborId, String),
     /// A connection from an address that is not a neighbour's.
     UnknownPeer(IpAddr),
+    /// A connection that is not let in, and why.
+    PeerRefused(IpAddr, String),
     /// A VNI came up, went down, or is served with a warning.
     Vni(Vni, String),
     /// The level changed.
@@ -249,6 +274,7 @@ impl fmt::Display for Event {
                 "connection from {peer} refused: no [[neighbor]] has this address; if it is one of \
                  yours, its update-source differs from the address configured here"
             ),
+            Self::PeerRefused(peer, why) => write!(f, "connection from {peer} refused: {why}"),
             Self::Vni(vni, what) => write!(f, "VNI {vni}: {what}"),
             Self::Level(from, to, why) => write!(f, "energy level {from} -> {to}: {why}"),
             Self::Feed(what) => write!(f, "energy feed: {what}"),

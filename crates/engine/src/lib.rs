@@ -26,6 +26,7 @@
 
 mod add_path;
 mod constraints;
+mod dynamic;
 mod energy;
 mod engine;
 mod evi;
@@ -33,9 +34,11 @@ pub mod fabric;
 mod fib;
 mod hosts;
 mod import;
+mod interface;
 mod io;
 mod own_address;
 mod peer;
+mod peers;
 mod rebuild;
 mod refresh;
 mod restart;
@@ -48,6 +51,7 @@ pub mod view;
 mod vrf;
 
 pub use engine::{Engine, Memory, Progress, Start};
+pub use interface::{Obstacle, RouterPort};
 pub use io::{ClearKind, Event, Input, Now, Output, PersistRecord};
 pub use peer::Faults;
 pub use vrf::Advertised;

@@ -73,7 +73,7 @@ fn underlay(settings: &Settings, links: &[Link]) -> impl Iterator<Item = IpAddr>
         LinkKind::Vxlan(vxlan) => vxlan.local,
         _ => None,
     });
-    let neighbors = settings.neighbors.iter().map(|n| n.address);
+    let neighbors = settings.neighbors.iter().filter_map(|n| n.id.address());
     vteps.chain(settings.vtep).chain(neighbors)
 }
 

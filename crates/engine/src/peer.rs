@@ -1,11 +1,14 @@
 //! One neighbour: its session, its place in an update group, and what it is owed.
 
 use crate::constraints::Wants;
+use crate::interface::FarEnd;
 use crate::io::{Event, Output};
+use crate::peers::Former;
 use crate::refresh::Refreshes;
 use crate::rib::{Audience, Encoded, GroupKey, Own, Rib, Ribs, SelfHop};
 use crate::settings::NeighborSettings;
 use bytes::{Bytes, BytesMut};
+use evpn_dataplane::object::IfIndex;
 use evpn_proto::bgp::aigp;
 use evpn_proto::bgp::attributes::{Community, ExtCommunity, PathAttributes};
 use evpn_proto::bgp::message::{Family, Message};
@@ -15,7 +18,7 @@ use evpn_proto::bgp::wire::error::EncodeError;
 use evpn_proto::bgp::wire::{
     self, AsWidth, DecodeContext, SessionKind, encode_attributes, encode_end_of_rib,
 };
-use evpn_proto::types::{Asn, Route, Time};
+use evpn_proto::types::{Asn, NeighborId, Route, Time};
 use evpn_rib::PeerIdx;
 use evpn_rib::attr_store::{AttrId, LOCAL_PREF_DEFAULT};
 use evpn_rib::decision::Source;
@@ -54,6 +57,10 @@ pub struct Faults {
 pub(crate) struct Peer {
     pub(crate) index: PeerIdx,
     pub(crate) settings: NeighborSettings,
+    /// The group by which it came, where nobody named it.
+    pub(crate) group: Option<Arc<str>>,
+    /// The other end of its interface, where that is who it is.
+    pub(crate) far_end: Option<FarEnd>,
     pub(crate) session: Session,
     pub(crate) up: Option<Up>,
     /// Its routes are kept over its restart until then.
@@ -117,9 +124,12 @@ impl Up {
 impl Peer {
     pub(crate) fn new(index: PeerIdx, settings: NeighborSettings, seed: u64) -> Self {
         let session = Session::new(settings.session.clone(), seed ^ u64::from(index.0));
+        let far_end = settings.id.interface().map(|_| FarEnd::new());
         Self {
             index,
             settings,
+            group: None,
+            far_end,
             session,
             up: None,
             stale_until: None,
@@ -130,8 +140,27 @@ impl Peer {
         }
     }
 
-    pub(crate) fn address(&self) -> IpAddr {
-        self.settings.address
+    /// Takes over the number of another one.
+    pub(crate) fn after(mut self, former: Former) -> Self {
+        self.session = self.session.after_dials(former.dials);
+        self
+    }
+
+    pub(crate) fn id(&self) -> NeighborId {
+        self.settings.id.clone()
+    }
+
+    /// Its address, if that is known, with the interface on which a link-local one is.
+    pub(crate) fn remote(&self) -> Option<(IpAddr, Option<IfIndex>)> {
+        match &self.far_end {
+            Some(far) => far.remote().map(|(address, device)| (address.into(), Some(device))),
+            None => self.settings.id.address().map(|address| (address, None)),
+        }
+    }
+
+    /// Its address, if that is known.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.remote().map(|(address, _)| address)
     }
 
     /// Whether its routes are reflected to every internal neighbour.
@@ -205,7 +234,7 @@ impl Peer {
         while up.in_flight < SEND_WINDOW_OCTETS {
             let Some((encoded, untold)) = next_octets(rib, key, peer, sender) else { break };
             if let Some(text) = untold {
-                let event = Event::PeerErrors(self.settings.address, text);
+                let event = Event::PeerErrors(self.settings.id.clone(), text);
                 outputs.push(Output::Event(event));
             }
             if let Some(group) = rib.groups.get_mut(&key) {
@@ -379,7 +408,7 @@ fn next_octets(
     let stretch = stretch.unwrap_or_else(|| {
         let batch = group.updates.next_batch(peer, BATCH_MAX);
         let announce = batch.announce.into_iter().map(|id| (id, PeerIdx::LOCAL)).collect();
-        Stretch { to: batch.to, announce, withdraw: batch.withdraw }
+        Stretch { to: batch.to, announce, withdraw: batch.withdraw, ..Stretch::default() }
     });
     let mut out = BytesMut::new();
     put_withdrawals(rib, &stretch.withdraw, key, &mut out);
@@ -539,7 +568,6 @@ pub(crate) fn decode_context(negotiated: &Negotiated) -> DecodeContext {
 /// What a session says, as the engine says it. What concerns routes the engine deals with itself.
 pub(crate) fn translate(peer: PeerIdx, output: session::Output) -> Option<Output> {
     Some(match output {
-        session::Output::Connect { connection } => Output::Connect { peer, connection },
         session::Output::Close { connection } => Output::Close { peer, connection },
         session::Output::Send { connection, message } => {
             Output::Send { peer, connection, octets: encode(&message) }
@@ -550,7 +578,8 @@ pub(crate) fn translate(peer: PeerIdx, output: session::Output) -> Option<Output
         session::Output::Lease { connection, interval, until } => {
             Output::Lease { peer, connection, interval, until }
         }
-        session::Output::Established { .. }
+        session::Output::Connect { .. }
+        | session::Output::Established { .. }
         | session::Output::Down { .. }
         | session::Output::StateChanged { .. } => return None,
     })

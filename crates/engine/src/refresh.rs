@@ -215,8 +215,8 @@ impl Engine {
 
     /// What the operator should look at.
     fn tell_refresh(&mut self, index: PeerIdx, family: Family, step: RefreshStep) {
-        let Some(address) = self.peer(index).map(Peer::address) else { return };
+        let Some(id) = self.peer(index).map(Peer::id) else { return };
         let text = format!("refresh of {family}: {step}");
-        self.output(Output::Event(Event::PeerErrors(address, text)));
+        self.output(Output::Event(Event::PeerErrors(id, text)));
     }
 }

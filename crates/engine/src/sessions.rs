@@ -8,6 +8,7 @@ use crate::peer::{Peer, translate};
 use crate::rib::{GroupKey, Ribs};
 use crate::settings::Settings;
 use evpn_dataplane::facts::Link;
+use evpn_dataplane::object::IfIndex;
 use evpn_proto::bgp::aigp;
 use evpn_proto::bgp::attributes::{Community, PathAttributes};
 use evpn_proto::bgp::message::{Classic, Message, Update};
@@ -26,11 +27,11 @@ use std::sync::Arc;
 
 impl Engine {
     pub(crate) fn peer(&self, peer: PeerIdx) -> Option<&Peer> {
-        self.peers.get(usize::from(peer.0))
+        self.peers.get(peer)
     }
 
     pub(crate) fn peer_mut(&mut self, peer: PeerIdx) -> Option<&mut Peer> {
-        self.peers.get_mut(usize::from(peer.0))
+        self.peers.get_mut(peer)
     }
 
     pub(crate) fn accepted(
@@ -40,19 +41,56 @@ impl Engine {
         local: SocketAddr,
         remote: SocketAddr,
     ) {
-        let address = remote.ip().to_canonical();
-        let known = self.peers.iter().find(|p| p.address() == address && !p.settings.shutdown);
         // Before the kernel is read nobody is let in: what we would say of ourselves is not known.
-        let Some(peer) = known.filter(|_| self.is_adopted()).map(|p| p.index) else {
-            if self.is_adopted() {
-                self.output(Output::Event(Event::UnknownPeer(address)));
+        let caller = if self.is_adopted() { self.caller(now, remote) } else { Err(None) };
+        let peer = match caller {
+            Ok(peer) => peer,
+            Err(event) => {
+                self.outputs.extend(event.map(Output::Event));
+                self.output(Output::Refused { serial });
+                return;
             }
-            self.output(Output::Refused { serial });
-            return;
         };
         let connection = ConnectionId::incoming(serial);
         self.output(Output::Adopted { serial, peer, connection });
         self.session(now, peer, session::Input::Connected { connection, local, remote });
+    }
+
+    /// Whose a connection from there is; if nobody's, what to tell of it.
+    fn caller(&mut self, now: Now, remote: SocketAddr) -> Result<PeerIdx, Option<Event>> {
+        let address = remote.ip().to_canonical();
+        let device = match remote {
+            SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => {
+                Some((IfIndex(v6.scope_id()), *v6.ip()))
+            }
+            _ => None,
+        };
+        // An address on a link says nothing without the link.
+        let is_from = |p: &&Peer| match p.remote() {
+            Some((known, Some(on))) => known == address && device.is_some_and(|(d, _)| d == on),
+            Some((known, None)) => known == address,
+            None => false,
+        };
+        let known = self.peers.iter().find(is_from);
+        match known {
+            Some(peer) if peer.settings.shutdown => {
+                let why = "the configuration holds this neighbor down".to_owned();
+                Err(Some(Event::PeerRefused(address, why)))
+            }
+            Some(peer) => Ok(peer.index),
+            None => match device {
+                Some((device, address)) => Err(Some(self.unheard(device, address))),
+                None => self.welcome(now, address),
+            },
+        }
+    }
+
+    /// Has a session come up that may, once there is somebody to talk to.
+    pub(crate) fn start(&mut self, now: Now, index: PeerIdx) {
+        let may = |p: &Peer| !p.settings.shutdown && !p.is_over_limit && p.remote().is_some();
+        if self.is_adopted() && self.peer(index).is_some_and(may) {
+            self.session(now, index, session::Input::Start);
+        }
     }
 
     /// Hands an input to a session and carries out what it says.
@@ -65,6 +103,7 @@ impl Engine {
                     self.established(now, index, *connection);
                 }
                 session::Output::Down { routes, .. } => self.down(now, index, routes.clone()),
+                session::Output::Connect { connection } => self.dial(index, *connection),
                 _ => {}
             }
             if let Some(output) = translate(index, output) {
@@ -72,6 +111,14 @@ impl Engine {
             }
         }
         self.tell_failure(index);
+        self.give_way(now, index);
+    }
+
+    fn dial(&mut self, peer: PeerIdx, connection: ConnectionId) {
+        // Who is nowhere is not started.
+        let Some((address, device)) = self.peer(peer).and_then(Peer::remote) else { return };
+        let Some(neighbor) = self.peer(peer).map(Peer::id) else { return };
+        self.output(Output::Connect { peer, connection, neighbor, address, device });
     }
 
     /// Why a session ended or does not come up goes to the log once, until the reason is another.
@@ -89,7 +136,7 @@ impl Engine {
             return;
         }
         peer.told = Some(text.clone());
-        let event = Event::PeerDown(peer.address(), text);
+        let event = Event::PeerDown(peer.id(), text);
         self.output(Output::Event(event));
     }
 
@@ -97,7 +144,7 @@ impl Engine {
         let self_hops = self.self_hops(index);
         let Some(peer) = self.peer_mut(index) else { return };
         peer.told = None;
-        let address = peer.address();
+        let (id, address) = (peer.id(), peer.address());
         let hop = |family: Family| self_hops.get(&family).copied();
         let Some(up) = peer.established(now.time, connection, hop) else { return };
         let negotiated = Arc::clone(&up.negotiated);
@@ -109,6 +156,7 @@ impl Engine {
         };
         let router_id = negotiated.received.router_id;
         let route_reflector_client = self.peer(index).is_some_and(Peer::is_client);
+        let address = address.unwrap_or_else(|| router_id.into());
         let info = PeerInfo { source, router_id, address, route_reflector_client };
         for rib in self.ribs.iter_mut() {
             rib.table.set_peer(index, info);
@@ -135,9 +183,9 @@ impl Engine {
             self.will_not_tell(now, index);
         }
         self.awaited_is_up(index, negotiated.peer_is_restarting());
-        self.output(Output::Event(Event::PeerUp(address)));
+        self.output(Output::Event(Event::PeerUp(id.clone())));
         for notice in negotiated.notices() {
-            self.output(Output::Event(Event::PeerErrors(address, notice.to_string())));
+            self.output(Output::Event(Event::PeerErrors(id.clone(), notice.to_string())));
         }
     }
 
@@ -366,7 +414,7 @@ impl Engine {
     pub(crate) fn reset(&mut self, now: Now, index: PeerIdx, reason: StopReason) {
         let over = |peer: &mut Peer| std::mem::take(&mut peer.is_over_limit);
         if self.peer_mut(index).is_some_and(over) {
-            self.session(now, index, session::Input::Start);
+            self.start(now, index);
         } else {
             self.stop(now, index, reason);
         }
@@ -389,7 +437,7 @@ impl Engine {
         peer.last_fault = Some(text.clone());
         if news {
             let text = format!("error in an UPDATE, the session stands: {text}");
-            let event = Event::PeerErrors(peer.address(), text);
+            let event = Event::PeerErrors(peer.id(), text);
             self.output(Output::Event(event));
         }
     }
@@ -440,7 +488,9 @@ impl Engine {
             .iter()
             .filter(|p| !p.settings.shutdown)
             .filter_map(|p| {
-                let (was, is) = (reaches(&self.links, p.address()), reaches(links, p.address()));
+                // What an interface neighbour's interface does is looked at on its own.
+                let address = p.settings.id.address()?;
+                let (was, is) = (reaches(&self.links, address), reaches(links, address));
                 match (was, is, p.up.is_some()) {
                     (true, false, true) if !p.settings.multihop => {
                         let detector = Detector::Interface;
@@ -463,29 +513,24 @@ impl Engine {
         let energy = settings.energy.clone();
         let neighbors = settings.neighbors.clone();
         let before = std::mem::replace(&mut self.settings, settings);
-        for place in 0..self.peers.len() {
-            let Some(peer) = self.peers.get(place) else { continue };
-            let (index, address) = (peer.index, peer.address());
-            match neighbors.iter().find(|n| n.address == address) {
-                None if !peer.settings.shutdown => {
-                    self.stop(now, index, StopReason::Deconfigured);
-                    if let Some(peer) = self.peers.get_mut(place) {
-                        peer.settings.shutdown = true;
-                    }
-                }
-                None => {}
-                Some(wanted) => self.reconfigure_peer(now, index, wanted.clone()),
+        for index in self.peers.indices() {
+            let Some(peer) = self.peers.get(index) else { continue };
+            match self.settings.wanted(peer) {
+                None => self.retire(now, index, Some(StopReason::Deconfigured)),
+                Some((wanted, group)) => self.reconfigure_peer(now, index, wanted, group),
             }
         }
         for neighbor in neighbors {
-            if !self.peers.iter().any(|p| p.address() == neighbor.address) {
-                let shutdown = neighbor.shutdown;
-                self.add_peer(neighbor);
-                if let Some(index) = self.peers.last().map(|p| p.index).filter(|_| !shutdown) {
-                    self.session(now, index, session::Input::Start);
-                }
+            if self.peers.named(&neighbor.id).is_none()
+                && let Some(index) = self.add_peer(neighbor)
+            {
+                self.start(now, index);
             }
         }
+        if self.settings.listen.is_empty() {
+            self.told(PeerIdx::LOCAL);
+        }
+        self.refresh_interfaces(now);
         self.underlay.forget_fixed();
         self.tell_who_we_are();
         self.rebuild_fabric(&before);
@@ -498,8 +543,10 @@ impl Engine {
         now: Now,
         index: PeerIdx,
         wanted: crate::settings::NeighborSettings,
+        group: Option<Arc<str>>,
     ) {
         let Some(peer) = self.peer_mut(index) else { return };
+        peer.group = group;
         let was_shutdown = peer.settings.shutdown;
         let change = if peer.settings.session == wanted.session {
             Change::Applied
@@ -517,7 +564,7 @@ impl Engine {
             (false, true, _) => {
                 self.stop(now, index, StopReason::AdminShutdown { text });
             }
-            (true, false, _) => self.session(now, index, session::Input::Start),
+            (true, false, _) => self.start(now, index),
             (false, false, _) if again => self.reset(now, index, StopReason::ConfigChanged),
             (false, false, Change::ResetNeeded) => self.stop(now, index, StopReason::ConfigChanged),
             _ => {}
@@ -530,10 +577,8 @@ impl Engine {
 
     /// Every session ends without a word, so that neighbours keep our routes while we are away.
     pub fn shut_down(&mut self, now: Now) {
-        for place in 0..self.peers.len() {
-            if let Some(index) = self.peers.get(place).map(|p| p.index) {
-                self.stop(now, index, StopReason::Restart);
-            }
+        for index in self.peers.indices() {
+            self.stop(now, index, StopReason::Restart);
         }
     }
 }

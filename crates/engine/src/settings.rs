@@ -4,10 +4,11 @@
 
 use evpn_energy::Policy;
 use evpn_proto::bgp::session::SessionConfig;
-use evpn_proto::types::{Asn, Rd, RouteTarget, Vni};
+use evpn_proto::types::{Asn, NeighborId, Rd, RouteTarget, Vni};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Everything.
@@ -23,6 +24,8 @@ pub struct Settings {
     pub vtep: Option<IpAddr>,
     /// Neighbours, in the operator's order.
     pub neighbors: Vec<NeighborSettings>,
+    /// Who else may dial us.
+    pub listen: Vec<ListenSettings>,
     /// Whether VNIs that are not named are taken from the kernel.
     pub all_vnis: AllVnis,
     /// Exceptions for single VNIs.
@@ -57,8 +60,8 @@ pub struct UnicastSettings {
 /// A neighbour.
 #[derive(Clone, PartialEq, Debug)]
 pub struct NeighborSettings {
-    /// Its address.
-    pub address: IpAddr,
+    /// Who it is.
+    pub id: NeighborId,
     /// Its session.
     pub session: SessionConfig,
     /// Administratively down.
@@ -73,6 +76,26 @@ pub struct NeighborSettings {
     pub aigp: bool,
     /// The most routes that it may have here.
     pub max_prefix: Option<u32>,
+}
+
+/// Dynamic neighbours: whoever dials from within these prefixes and is not named.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ListenSettings {
+    /// The group whose values they have.
+    pub group: Arc<str>,
+    /// Where they dial from. No two groups have the same one.
+    pub prefixes: Vec<IpNet>,
+    /// How many there may be at a time.
+    pub limit: u16,
+    /// What each of them is to us. Who it is, its own address says: the one here is nobody's.
+    pub neighbor: NeighborSettings,
+}
+
+impl ListenSettings {
+    /// The one with this address.
+    pub fn at(&self, address: IpAddr) -> NeighborSettings {
+        NeighborSettings { id: address.into(), ..self.neighbor.clone() }
+    }
 }
 
 /// Whether every VNI of the kernel is served.

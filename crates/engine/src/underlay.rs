@@ -4,7 +4,6 @@
 //! tunnels that need it**, whichever of the two was known first.
 
 use crate::evi::Evi;
-use crate::settings::Settings;
 use crate::unicast;
 use crate::vrf::Vrf;
 use evpn_dataplane::object::IfIndex;
@@ -52,7 +51,7 @@ impl Underlay {
     /// Takes in what is known now.
     pub(crate) fn refresh(
         &mut self,
-        settings: &Settings,
+        neighbours: impl Iterator<Item = IpAddr>,
         evis: &BTreeMap<Vni, Evi>,
         vrfs: &BTreeMap<usize, Vrf>,
         connected: &[(IfIndex, IpNet)],
@@ -67,7 +66,6 @@ impl Underlay {
             return Underlaid::AsBefore;
         }
         if !self.is_fixed_known {
-            let neighbours = settings.neighbors.iter().map(|n| n.address);
             let flood = evis.values().flat_map(|e| e.flood.keys().copied());
             self.fixed = neighbours.chain(flood).collect();
             self.is_fixed_known = true;

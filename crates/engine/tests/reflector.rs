@@ -26,7 +26,7 @@ fn up(all: Vec<Settings>) -> Net {
 fn reflector(n: u8, peers: &[u8], clients: &[u8]) -> Settings {
     let mut settings = settings(n, peers, Ases::One);
     for neighbor in &mut settings.neighbors {
-        let client = clients.iter().any(|n| underlay(*n) == neighbor.address);
+        let client = clients.iter().any(|n| neighbor.id == underlay(*n).into());
         neighbor.route_reflector_client = client;
     }
     settings
@@ -128,7 +128,7 @@ fn whoever_becomes_a_client_is_told_from_then_on() {
     assert!(!knows(&net, 2, 20) && !knows(&net, 3, 20));
     net.reconfigure(0, |settings| {
         let neighbors = settings.neighbors.iter_mut();
-        for neighbor in neighbors.filter(|n| n.address == underlay(3)) {
+        for neighbor in neighbors.filter(|n| n.id == underlay(3).into()) {
             neighbor.route_reflector_client = true;
         }
     });

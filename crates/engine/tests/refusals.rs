@@ -223,7 +223,7 @@ fn a_prefix_that_would_capture_the_underlay_is_not_programmed_whichever_came_fir
     let ways = |net: &Net| net.tables(0).ways(254, prefix("10.77.0.0/16"));
     assert_eq!(ways(&net).len(), 1);
     let mut far = settings(1, &[2], Ases::Each).neighbors[0].clone();
-    far.address = IpAddr::from([10, 77, 0, 9]);
+    far.id = IpAddr::from([10, 77, 0, 9]).into();
     far.multihop = true;
     net.reconfigure(0, |settings| settings.neighbors.push(far));
     assert_eq!(ways(&net), BTreeMap::new());
@@ -268,7 +268,7 @@ fn a_route_too_long_for_a_neighbour_is_withdrawn_from_it_and_told_once() {
     let mut net = Net::mesh(3, Ases::Each, |settings| {
         settings
             .neighbors
-            .retain(|n| settings.router_id.octets()[3] == 2 || n.address == underlay(2));
+            .retain(|n| settings.router_id.octets()[3] == 2 || n.id == underlay(2).into());
         for neighbor in &mut settings.neighbors {
             neighbor.session.extended_message = settings.router_id.octets()[3] != 3;
         }

@@ -98,10 +98,10 @@ fn with_aigp(first: bool, third: [bool; 2]) -> Net {
     Net::mesh(3, Ases::Each, |settings| {
         let own = settings.router_id.octets()[3];
         for neighbor in &mut settings.neighbors {
-            neighbor.aigp = match (own, neighbor.address) {
-                (2, address) if address == underlay(1) => first,
+            neighbor.aigp = match (own, neighbor.id.address()) {
+                (2, address) if address == Some(underlay(1)) => first,
                 (2, _) => third[0],
-                (3, address) if address == underlay(2) => third[1],
+                (3, address) if address == Some(underlay(2)) => third[1],
                 _ => false,
             };
         }
@@ -121,7 +121,7 @@ fn metered(metric: u8) -> PathAttributes {
 fn relayed(net: &Net, leaf: usize, n: u8) -> Vec<RawAttribute> {
     let filter = RouteFilter { mac: Some(mac(7)), ..RouteFilter::default() };
     let routes = net.view(leaf).routes(&filter, None, 10).routes;
-    let path = routes[0].paths.iter().find(|p| p.peer == Some(underlay(n))).unwrap();
+    let path = routes[0].paths.iter().find(|p| p.peer == Some(underlay(n).into())).unwrap();
     path.attributes.unknown.clone()
 }
 
@@ -153,15 +153,15 @@ fn the_lower_metric_beats_the_shorter_path_and_says_so() {
     let filter = RouteFilter { mac: Some(mac(7)), ..RouteFilter::default() };
     let best = |net: &Net| {
         let routes = net.view(0).routes(&filter, None, 10).routes;
-        (routes[0].paths[0].peer, routes[0].paths[0].fate)
+        (routes[0].paths[0].peer.clone(), routes[0].paths[0].fate)
     };
-    assert_eq!(best(&net), (Some(underlay(3)), PathFate::Best(Some(Step::Aigp))));
+    assert_eq!(best(&net), (Some(underlay(3).into()), PathFate::Best(Some(Step::Aigp))));
     // Off toward one of them: what it says counts nothing, after a new session.
     net.reconfigure(0, |settings| {
-        settings.neighbors.iter_mut().for_each(|n| n.aigp = n.address != underlay(3));
+        settings.neighbors.iter_mut().for_each(|n| n.aigp = n.id.address() != Some(underlay(3)));
     });
     net.advance(Duration::from_secs(30));
     net.inject(0, 3, metered(5), vec![mac_route(2, mac(7))]);
     net.inject(0, 2, metered(7), vec![mac_route(2, mac(7))]);
-    assert_eq!(best(&net), (Some(underlay(2)), PathFate::Best(Some(Step::Aigp))));
+    assert_eq!(best(&net), (Some(underlay(2).into()), PathFate::Best(Some(Step::Aigp))));
 }

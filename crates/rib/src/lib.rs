@@ -36,7 +36,7 @@ pub mod update_group;
 /// A hash map whose order depends on its contents only: seeds are fixed, so runs repeat.
 pub type Map<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
 
-/// A neighbour's number in this daemon: its place in the configuration.
+/// A neighbour's number in this daemon. One that is gone leaves it to another.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PeerIdx(pub u16);
 

@@ -205,6 +205,12 @@ impl Table {
         self.peers.insert(peer, info);
     }
 
+    /// A neighbour without paths is gone, and its number may be another's.
+    pub fn forget_peer(&mut self, peer: PeerIdx) {
+        self.peers.remove(&peer);
+        self.counts.remove(&peer);
+    }
+
     /// Who a neighbour is.
     pub fn peer(&self, peer: PeerIdx) -> Option<&PeerInfo> {
         self.peers.get(&peer)

@@ -268,7 +268,7 @@ impl Process {
     fn output(&mut self, around: &mut Around<'_>, output: evpn_engine::Output) {
         use evpn_engine::Output;
         match output {
-            Output::Connect { peer, connection } => {
+            Output::Connect { peer, connection, .. } => {
                 if let Some(to) = neighbour(around, peer) {
                     let end = around.network.dial(around.now, around.node, to);
                     self.dials.insert(end, (peer, connection));
@@ -309,6 +309,8 @@ impl Process {
             Output::Serve(devices) => {
                 self.dataplane.wish(around, self.heard, Wish::Serve(devices));
             }
+            // Nobody here has neighbours on interfaces.
+            Output::Advertise(_) | Output::Located { .. } => {}
             Output::Persist(record) => {
                 around.note(|| format!("persists {record:?}"));
                 around.disk.write(record, around.planted);

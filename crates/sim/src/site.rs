@@ -199,7 +199,7 @@ pub(crate) fn settings(scenario: &Scenario, node: NodeId, birth: Birth) -> Setti
             ..SessionConfig::new(local, peer_as, router_id)
         };
         NeighborSettings {
-            address: address(other),
+            id: address(other).into(),
             session,
             shutdown: false,
             shutdown_message: String::new(),
@@ -217,6 +217,7 @@ pub(crate) fn settings(scenario: &Scenario, node: NodeId, birth: Birth) -> Setti
         cluster_id: router_id,
         vtep: leaf.then(|| vtep(node)),
         neighbors: neighbours(scenario, node).into_iter().map(neighbour).collect(),
+        listen: Vec::new(),
         all_vnis: AllVnis::Served,
         vnis: BTreeMap::new(),
         route_target_form: RouteTargetForm::AsVni,

@@ -32,17 +32,17 @@ pub(crate) fn summary(summary: &Summary, notation: AsNotation) -> String {
         Column::Number("PfxSnt"),
         Column::Text("Name"),
     ]);
-    for (address, peer) in &summary.peers {
+    for (id, peer) in &summary.peers {
         let up = peer.state == SessionState::Established;
         table.row([
-            address.to_string(),
+            id.to_string(),
             or_dash(peer.remote_as.map(|asn| notation.asn(asn))),
             peer.msg_rcvd.to_string(),
             peer.msg_sent.to_string(),
             duration_or_never(peer.peer_uptime_msec),
             if up { peer.pfx_rcd.to_string() } else { state_of(peer) },
             if up { peer.pfx_snt.to_string() } else { "-".to_owned() },
-            or_dash(peer.hostname.as_deref().or(peer.desc.as_deref())),
+            name_of(peer),
         ]);
         if let Some(reset) = peer.last_reset.as_ref().filter(|_| !up) {
             let ago = duration(reset.last_reset_timer_msecs);
@@ -57,6 +57,16 @@ pub(crate) fn summary(summary: &Summary, notation: AsNotation) -> String {
     let total = counted(u64::from(summary.total_peers), "neighbor");
     lines.add(0, &format!("{total}, {} not established", summary.failed_peers));
     lines.into_text()
+}
+
+/// As it calls itself or as people call it, and by which group it came.
+fn name_of(peer: &PeerSummary) -> String {
+    let name = peer.hostname.as_deref().or(peer.desc.as_deref());
+    match (&peer.dynamic_group, name) {
+        (None, name) => or_dash(name),
+        (Some(group), None) => format!("(dynamic, {group})"),
+        (Some(group), Some(name)) => format!("{name} (dynamic, {group})"),
+    }
 }
 
 fn state_of(peer: &PeerSummary) -> String {

@@ -5,9 +5,9 @@
 use super::Lines;
 use crate::table::{Column, Table};
 use crate::text::{AsNotation, duration, or_dash, yes_no};
-use evpn_api::Event;
 use evpn_api::bgp::SessionState;
 use evpn_api::neighbor::{CapabilityState, GracefulRestartState, MessageErrors, Neighbor};
+use evpn_api::{Event, NeighborId};
 
 /// Events shown.
 const EVENTS: usize = 20;
@@ -28,9 +28,15 @@ fn neighbor(neighbor: &Neighbor, notation: AsNotation) -> String {
     let local_as = notation.asn(neighbor.local_as);
     let head = format!(
         "BGP neighbor is {}, remote AS {remote_as}, local AS {local_as}, {kind}",
-        neighbor.address
+        neighbor.id
     );
     lines.add(0, &head);
+    if let NeighborId::Interface(_) = neighbor.id {
+        lines.field("  Address", &or_dash(neighbor.address));
+    }
+    if let Some(group) = &neighbor.dynamic_group {
+        lines.field("  Dynamic", &format!("by `listen` of group {group}"));
+    }
     if let Some(desc) = &neighbor.desc {
         lines.field("  Description", desc);
     }

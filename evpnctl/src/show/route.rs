@@ -36,7 +36,7 @@ pub(crate) fn routes(page: &Page<Route>, notation: AsNotation) -> String {
 }
 
 fn add_path(lines: &mut Lines, path: &RoutePath, notation: AsNotation) {
-    let from = match (path.path_from, path.peer_id) {
+    let from = match (path.path_from, path.peer_id.as_ref()) {
         (PathFrom::Local, _) => "local".to_owned(),
         (_, peer) => format!("from {}", or_dash(peer)),
     };

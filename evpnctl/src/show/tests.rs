@@ -54,7 +54,7 @@ fn every_classic_mistake_is_shown_with_its_remedy() {
         assert!(text.contains(reset.remedy.as_ref().unwrap()), "{}", reset.cause);
         mistakes += 1;
     }
-    assert_eq!(mistakes, 10);
+    assert_eq!(mistakes, 11);
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(crate) fn why(why: &Why) -> String {
 fn add_table(lines: &mut Lines, table: &WhyTable) {
     lines.add(0, &table.table);
     for candidate in &table.candidates {
-        let from = match candidate.peer_id {
+        let from = match &candidate.peer_id {
             Some(peer) => format!("from {peer} via {}", or_dash(candidate.nexthop)),
             None => "local".to_owned(),
         };

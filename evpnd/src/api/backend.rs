@@ -17,9 +17,9 @@ use evpn_api::route::Route;
 use evpn_api::system::{Health, LogLevel, Version};
 use evpn_api::why::Why;
 use evpn_api::{ErrorBody, Page};
+use evpn_proto::types::NeighborId;
 use std::fmt;
 use std::future::Future;
-use std::net::IpAddr;
 
 /// What a call comes to.
 pub(crate) type Answer<T> = Result<T, ApiError>;
@@ -36,14 +36,14 @@ pub(crate) trait Backend: Send + Sync + 'static {
 
     /// Every neighbour in a line.
     fn summary(&self) -> impl Future<Output = Answer<Summary>> + Send;
-    /// Every neighbour in full, sorted by address.
+    /// Every neighbour in full, sorted by what they are known by.
     fn neighbors(&self) -> impl Future<Output = Answer<Vec<Neighbor>>> + Send;
-    /// One neighbour in full; [`ApiError::not_found`] for an address that is none.
-    fn neighbor(&self, address: IpAddr) -> impl Future<Output = Answer<Neighbor>> + Send;
+    /// One neighbour in full; [`ApiError::not_found`] for a name that is nobody's.
+    fn neighbor(&self, id: NeighborId) -> impl Future<Output = Answer<Neighbor>> + Send;
     /// Resets a session, or refreshes its routes.
     fn clear_neighbor(
         &self,
-        address: IpAddr,
+        id: NeighborId,
         request: ClearRequest,
         caller: Caller,
     ) -> impl Future<Output = Answer<Done>> + Send;

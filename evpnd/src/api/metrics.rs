@@ -9,7 +9,6 @@ use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 use std::fmt;
-use std::net::IpAddr;
 
 /// The type of the answer.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -42,8 +41,8 @@ pub(crate) struct Snapshot {
 /// A neighbour.
 #[derive(Clone, Debug)]
 pub(crate) struct PeerFigures {
-    /// Its address.
-    pub(crate) peer: IpAddr,
+    /// Who it is.
+    pub(crate) peer: String,
     /// Our AS.
     pub(crate) local_as: u32,
     /// Its AS, once known.

@@ -12,7 +12,7 @@ use evpn_api::evpn::HostQuery;
 use evpn_api::page::effective_limit;
 use evpn_api::route::{RouteKind, RouteQuery};
 use evpn_api::why::WhyQuery;
-use evpn_proto::types::{MacAddr, Rd, Vni};
+use evpn_proto::types::{MacAddr, NeighborId, ParseError, Rd, Vni};
 use ipnet::IpNet;
 use serde::de::DeserializeOwned;
 use std::net::IpAddr;
@@ -161,17 +161,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-/// The address in the path.
-pub(crate) struct Address(pub(crate) IpAddr);
+/// The neighbour in the path.
+pub(crate) struct Named(pub(crate) NeighborId);
 
-impl<S: Send + Sync> FromRequestParts<S> for Address {
+impl<S: Send + Sync> FromRequestParts<S> for Named {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let path = Path::<String>::from_request_parts(parts, state).await;
         let Path(text) = path.map_err(|error| refuse_text(error.body_text()))?;
-        let refuse = || ApiError::bad_request(format!("\"{text}\" is not an IP address"));
-        text.parse().map(Self).map_err(|_| refuse())
+        text.parse().map(Self).map_err(|e: ParseError| ApiError::bad_request(e.to_string()))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::backend::{Answer, ApiError, Backend, Caller};
 use super::metrics;
-use super::params::{Address, Body, HostFilter, Params, RouteFilter, WhySubject};
+use super::params::{Body, HostFilter, Named, Params, RouteFilter, WhySubject};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -40,8 +40,8 @@ pub(crate) fn router<B: Backend>(backend: Arc<B>) -> Router {
         .route("/bgp/l2vpn/evpn/routes", get(routes::<B>))
         .route("/bgp/l2vpn/evpn/vni", ask!(bgp_vnis))
         .route("/bgp/neighbors", ask!(neighbors))
-        .route("/bgp/neighbors/{address}", get(neighbor::<B>))
-        .route("/bgp/neighbors/{address}/clear", post(clear_neighbor::<B>))
+        .route("/bgp/neighbors/{id}", get(neighbor::<B>))
+        .route("/bgp/neighbors/{id}/clear", post(clear_neighbor::<B>))
         .route("/evpn/vni", ask!(vnis))
         .route("/evpn/mac", get(macs::<B>))
         .route("/evpn/arp", get(arp::<B>))
@@ -75,18 +75,18 @@ async fn routes<B: Backend>(
 
 async fn neighbor<B: Backend>(
     State(backend): Shared<B>,
-    Address(address): Address,
+    Named(id): Named,
 ) -> Answer<impl IntoResponse> {
-    backend.neighbor(address).await.map(Json)
+    backend.neighbor(id).await.map(Json)
 }
 
 async fn clear_neighbor<B: Backend>(
     State(backend): Shared<B>,
-    Address(address): Address,
+    Named(id): Named,
     caller: Caller,
     Body(request): Body<ClearRequest>,
 ) -> Answer<impl IntoResponse> {
-    backend.clear_neighbor(address, request, caller).await.map(Json)
+    backend.clear_neighbor(id, request, caller).await.map(Json)
 }
 
 async fn macs<B: Backend>(

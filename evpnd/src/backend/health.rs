@@ -27,14 +27,15 @@ pub(super) struct Seen {
 pub(super) fn see(view: View<'_>) -> Seen {
     let neighbors = view.neighbors();
     let enabled: Vec<&Neighbor<'_>> = neighbors.iter().filter(|n| !n.settings.shutdown).collect();
-    let down = enabled.iter().filter(|n| !n.is_established());
+    // A dynamic one that is away is nothing to wait for.
+    let down = enabled.iter().filter(|n| !n.is_established() && n.dynamic.is_none());
     let owing = enabled.iter().filter(|n| n.owes_end_of_rib());
     Seen {
         mode: view.mode(),
         is_restarting: view.is_restarting(),
         enabled: enabled.len(),
         down: down.map(|n| why_down(view, n)).collect(),
-        owing: owing.map(|n| n.address().to_string()).collect(),
+        owing: owing.map(|n| n.id().to_string()).collect(),
         feed: view.energy().map(|energy| match (energy.reading_age, energy.feed_error) {
             (Some(age), _) if !energy.is_stale => Ok(age.as_secs()),
             (_, Some((_, error))) => Err(error.to_owned()),
@@ -45,10 +46,10 @@ pub(super) fn see(view: View<'_>) -> Seen {
 }
 
 fn why_down(view: View<'_>, neighbor: &Neighbor<'_>) -> String {
-    let (address, state) = (neighbor.address(), neighbor.session.state());
+    let (id, state) = (neighbor.id(), neighbor.session.state());
     match super::reset::last_reset(view, neighbor) {
-        Some(reset) => format!("{address}: {}", reset.last_reset_due_to),
-        None => format!("{address}: {state}"),
+        Some(reset) => format!("{id}: {}", reset.last_reset_due_to),
+        None => format!("{id}: {state}"),
     }
 }
 

@@ -50,7 +50,7 @@ fn peer(view: View<'_>, neighbor: &Neighbor<'_>) -> PeerFigures {
     };
     let counts = neighbor.received;
     PeerFigures {
-        peer: neighbor.address(),
+        peer: neighbor.id().to_string(),
         local_as: session.config().local_as.0,
         peer_as: super::neighbors::remote_as(neighbor),
         state,

@@ -45,7 +45,7 @@ use evpn_api::system::{Health, LogLevel, Version};
 use evpn_api::why::Why;
 use evpn_engine::view::View;
 use evpn_engine::{Engine, Now};
-use std::net::IpAddr;
+use evpn_proto::types::NeighborId;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -127,19 +127,20 @@ impl Backend for AppBackend {
             .await
     }
 
-    async fn neighbor(&self, address: IpAddr) -> Answer<Neighbor> {
-        let look = move |view: View<'_>| Some(neighbors::neighbor(view, &view.neighbor(address)?));
-        self.see(look).await?.ok_or_else(|| neighbors::unknown(address))
+    async fn neighbor(&self, id: NeighborId) -> Answer<Neighbor> {
+        let of = id.clone();
+        let look = move |view: View<'_>| Some(neighbors::neighbor(view, &view.neighbor(of)?));
+        self.see(look).await?.ok_or_else(|| neighbors::unknown(&id))
     }
 
     async fn clear_neighbor(
         &self,
-        address: IpAddr,
+        id: NeighborId,
         request: ClearRequest,
         caller: Caller,
     ) -> Answer<Done> {
-        tracing::info!(peer = %address, soft = request.soft, "cleared by {caller}");
-        self.ask(move |engine, now| neighbors::clear(engine, now, address, request)).await?
+        tracing::info!(peer = %id, soft = request.soft, "cleared by {caller}");
+        self.ask(move |engine, now| neighbors::clear(engine, now, &id, request)).await?
     }
 
     async fn routes(&self, filter: RouteFilter, page: PageRequest) -> Answer<Page<Route>> {

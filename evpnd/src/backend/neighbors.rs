@@ -17,8 +17,8 @@ use evpn_proto::bgp::session::{
     self, PeerAs, SEND_HOLD_TIME_MIN, SHUTDOWN_TEXT_OCTETS_MAX, StopReason, Timer,
 };
 use evpn_proto::bgp::wire::codes::capability::ROLE;
+use evpn_proto::types::NeighborId;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
 
 /// The capability that tells a host's name (draft-walton-bgp-hostname-capability).
@@ -26,8 +26,16 @@ const FQDN: u8 = 73;
 /// What a neighbor is told of a reset unless the operator says something else.
 const CLEARED: &str = "cleared by an operator";
 
-pub(super) fn unknown(address: IpAddr) -> ApiError {
-    ApiError::not_found(format!("{address} is no neighbor"))
+/// A neighbour's name in the API's words.
+pub(super) fn named(id: &NeighborId) -> evpn_api::NeighborId {
+    match id {
+        NeighborId::Address(address) => evpn_api::NeighborId::Address(*address),
+        NeighborId::Interface(name) => evpn_api::NeighborId::Interface(name.to_string()),
+    }
+}
+
+pub(super) fn unknown(id: &NeighborId) -> ApiError {
+    ApiError::not_found(format!("{id} is no neighbor"))
         .remedy("evpnctl show bgp l2vpn evpn summary lists the neighbors")
 }
 
@@ -35,7 +43,7 @@ pub(super) fn summary(view: View<'_>) -> Summary {
     let settings = view.settings();
     let neighbors = view.neighbors();
     let failed = neighbors.iter().filter(|n| !n.is_established()).count();
-    let line = |n: &seen::Neighbor<'_>| (n.address(), peer_summary(view, n));
+    let line = |n: &seen::Neighbor<'_>| (named(n.id()), peer_summary(view, n));
     Summary {
         router_id: settings.router_id,
         local_as: settings.asn.0,
@@ -54,6 +62,8 @@ fn peer_summary(view: View<'_>, neighbor: &seen::Neighbor<'_>) -> PeerSummary {
     let was_up = session.last_reset().filter(|_| session.times_established() > 0);
     let since = session.uptime(now).or(was_up.map(|reset| now.saturating_since(reset.at)));
     PeerSummary {
+        id_type: named(neighbor.id()).kind().to_owned(),
+        dynamic_group: neighbor.dynamic.map(str::to_owned),
         hostname: hostname(neighbor),
         desc: description(neighbor),
         remote_as: remote_as(neighbor),
@@ -77,7 +87,9 @@ pub(super) fn neighbor(view: View<'_>, neighbor: &seen::Neighbor<'_>) -> Neighbo
     let ends = session.endpoints();
     let counts = neighbor.received;
     Neighbor {
-        address: neighbor.address(),
+        id: named(neighbor.id()),
+        address: neighbor.address,
+        dynamic_group: neighbor.dynamic.map(str::to_owned),
         hostname: hostname(neighbor),
         desc: description(neighbor),
         remote_as: remote_as(neighbor),
@@ -300,24 +312,25 @@ fn messages(neighbor: &seen::Neighbor<'_>) -> MessageStats {
 pub(super) fn clear(
     engine: &mut Engine,
     now: Now,
-    address: IpAddr,
+    id: &NeighborId,
     request: ClearRequest,
 ) -> Answer<Done> {
     let view = engine.view(now);
-    let neighbor = view.neighbor(address).ok_or_else(|| unknown(address))?;
+    let neighbor = view.neighbor(id.clone()).ok_or_else(|| unknown(id))?;
     if neighbor.settings.shutdown {
-        return Err(ApiError::conflict(format!("the configuration holds {address} down"))
-            .remedy(format!("remove `shutdown` from neighbor {address}, then reload")));
+        return Err(ApiError::conflict(format!("the configuration holds {id} down"))
+            .remedy(format!("remove `shutdown` from neighbor {id}, then reload")));
     }
     let (peer, up) = (neighbor.index, neighbor.exchanges_routes());
     let refreshes = neighbor.session.negotiated().is_some_and(|agreed| agreed.route_refresh);
     if request.soft && !up {
-        let text = format!("no routes are exchanged with {address} that could be refreshed");
-        return Err(ApiError::conflict(text)
-            .remedy(format!("evpnctl show bgp neighbors {address} tells why")));
+        let text = format!("no routes are exchanged with {id} that could be refreshed");
+        return Err(
+            ApiError::conflict(text).remedy(format!("evpnctl show bgp neighbors {id} tells why"))
+        );
     }
     let (kind, text) = match (request.soft, request.direction) {
-        (false, None) => reset_kind(address, request.message),
+        (false, None) => reset_kind(id, request.message),
         (false, Some(_)) => {
             return Err(ApiError::bad_request("a direction is only for what is soft"));
         }
@@ -326,30 +339,30 @@ pub(super) fn clear(
             return Err(ApiError::bad_request(text));
         }
         (true, Some(SoftDirection::In)) if !refreshes => {
-            let text = format!("{address} does not offer to send its routes again");
-            let remedy = format!("evpnctl clear bgp {address} resets the session instead");
+            let text = format!("{id} does not offer to send its routes again");
+            let remedy = format!("evpnctl clear bgp {id} resets the session instead");
             return Err(ApiError::conflict(text).remedy(remedy));
         }
         (true, Some(SoftDirection::In)) => {
-            (ClearKind::SoftIn, format!("{address} is asked for its routes again"))
+            (ClearKind::SoftIn, format!("{id} is asked for its routes again"))
         }
         (true, Some(SoftDirection::Out)) => {
-            (ClearKind::SoftOut, format!("our routes are sent to {address} again"))
+            (ClearKind::SoftOut, format!("our routes are sent to {id} again"))
         }
         (true, None) if !refreshes => {
             let text = "our routes are sent again; it does not offer to send its own again";
             (ClearKind::Soft, text.to_owned())
         }
-        (true, None) => (ClearKind::Soft, format!("routes are exchanged again with {address}")),
+        (true, None) => (ClearKind::Soft, format!("routes are exchanged again with {id}")),
     };
     engine.handle(now, Input::Clear { peer, kind });
     Ok(Done { text })
 }
 
 /// What a reset tells the neighbor, and what it answers the operator.
-fn reset_kind(address: IpAddr, message: Option<String>) -> (ClearKind, String) {
+fn reset_kind(id: &NeighborId, message: Option<String>) -> (ClearKind, String) {
     let text = message.unwrap_or_else(|| CLEARED.to_owned());
-    let mut done = format!("the session with {address} is reset and comes up again by itself");
+    let mut done = format!("the session with {id} is reset and comes up again by itself");
     if text.len() > SHUTDOWN_TEXT_OCTETS_MAX {
         done.push_str("; it is told the first 255 octets of the message");
     }

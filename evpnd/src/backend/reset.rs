@@ -1,7 +1,8 @@
 //! Why a session is down, in the API's causes.
 
 use super::msec;
-use evpn_api::reset::{Cause, LastReset};
+use evpn_api::reset::{Cause, LastReset, LinkFault, Whom};
+use evpn_engine::Obstacle;
 use evpn_engine::view::View;
 use evpn_engine::view::neighbors::Neighbor;
 use evpn_proto::bgp::message::{Capability, Family, Notification};
@@ -19,7 +20,8 @@ const PORT: u16 = 179;
 pub(super) fn last_reset(view: View<'_>, neighbor: &Neighbor<'_>) -> Option<LastReset> {
     let (cause, at) = cause(neighbor)?;
     let ago = view.now().time.saturating_since(at);
-    Some(LastReset::new(&cause, neighbor.address(), msec(ago)))
+    let whom = Whom { id: super::neighbors::named(neighbor.id()), address: neighbor.address };
+    Some(LastReset::new(&cause, &whom, msec(ago)))
 }
 
 fn cause(neighbor: &Neighbor<'_>) -> Option<(Cause, Time)> {
@@ -27,6 +29,9 @@ fn cause(neighbor: &Neighbor<'_>) -> Option<(Cause, Time)> {
     let reset = session.last_reset();
     if neighbor.settings.shutdown {
         return Some((Cause::AdminDown, reset.map_or(Time::ZERO, |reset| reset.at)));
+    }
+    if let Some((obstacle, since)) = neighbor.obstacle {
+        return Some((of_obstacle(neighbor, obstacle), since));
     }
     if neighbor.is_established() {
         let agreed = session.negotiated()?;
@@ -42,6 +47,18 @@ fn cause(neighbor: &Neighbor<'_>) -> Option<(Cause, Time)> {
     let dialled = session.last_connect_error().filter(|_| !neighbor.is_established());
     let dialled = dialled.map(|(at, error)| (of_dial(error), *at));
     ended.into_iter().chain(dialled).max_by_key(|(_, at)| *at)
+}
+
+fn of_obstacle(neighbor: &Neighbor<'_>, obstacle: Obstacle) -> Cause {
+    let fault = match obstacle {
+        Obstacle::NoDevice => LinkFault::Missing,
+        Obstacle::NotUp => LinkFault::Down,
+        Obstacle::NoCarrier => LinkFault::NoCarrier,
+        Obstacle::BridgePort => LinkFault::BridgePort,
+        Obstacle::NoLinkLocal => LinkFault::NoLinkLocal,
+        Obstacle::NoRouter => LinkFault::NoRouter,
+    };
+    Cause::Interface { name: neighbor.id().to_string(), fault }
 }
 
 fn offered(capabilities: &[Capability]) -> String {
@@ -112,6 +129,7 @@ fn of_stop(neighbor: &Neighbor<'_>, stop: &StopReason) -> Cause {
             return Cause::MaxPrefix { limit: limit.into() };
         }
         StopReason::OutOfResources => "a lack of memory",
+        StopReason::PathGone => return Cause::LinkDown,
         StopReason::Restart => "the end of evpnd",
     };
     Cause::AdminReset { by: by.to_owned() }

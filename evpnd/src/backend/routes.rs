@@ -1,7 +1,7 @@
 //! Routes and their paths, in the notation of FRR's tables.
 
 use super::attributes::more;
-use super::{count, msec};
+use super::{count, msec, neighbors};
 use crate::api::params;
 use evpn_api::Page;
 use evpn_api::route::{PathFrom, Route, RoutePath};
@@ -75,7 +75,7 @@ fn path(path: &seen::RoutePath) -> RoutePath {
             Source::External => PathFrom::External,
             Source::Internal => PathFrom::Internal,
         },
-        peer_id: path.peer,
+        peer_id: path.peer.as_ref().map(neighbors::named),
         addpath_rx_id: path.path_id.map(|id| id.0),
         path: as_path(&attributes.as_path),
         origin: match attributes.origin {

@@ -153,12 +153,12 @@ async fn a_session_that_stands_is_shown_with_its_counts() {
     let daemon = Daemon::two();
     let summary = daemon.backend.summary().await.unwrap();
     assert_eq!((summary.total_peers, summary.failed_peers, summary.rib_count), (1, 0, 12));
-    let line = &summary.peers[&underlay(2)];
+    let line = &summary.peers[&underlay(2).into()];
     assert_eq!(line.state, SessionState::Established);
     assert_eq!((line.remote_as, line.pfx_rcd, line.pfx_snt), (Some(65002), 6, 6));
     assert!(line.peer_uptime_msec.is_some() && line.last_reset.is_none());
 
-    let neighbor = daemon.backend.neighbor(underlay(2)).await.unwrap();
+    let neighbor = daemon.backend.neighbor(underlay(2).into()).await.unwrap();
     assert_eq!(neighbor.timers.bgp_timer_hold_time_msecs, 90_000);
     assert!(neighbor.timers.hold_remaining_msecs.is_some_and(|left| left <= 90_000));
     assert_eq!(neighbor.l2_vpn_evpn.accepted_prefix_counter, 6);
@@ -169,7 +169,7 @@ async fn a_session_that_stands_is_shown_with_its_counts() {
     assert!(evpn.advertised && evpn.received);
     assert!(neighbor.neighbor_capabilities.is_sorted_by_key(|c| c.name.clone()));
     assert!(neighbor.events[0].text.contains("Established"), "{:?}", neighbor.events);
-    assert_eq!(status(&daemon.backend.neighbor(vtep(9)).await.unwrap_err()), "(404)");
+    assert_eq!(status(&daemon.backend.neighbor(vtep(9).into()).await.unwrap_err()), "(404)");
 }
 
 #[tokio::test]
@@ -182,7 +182,10 @@ async fn a_session_that_does_not_come_up_says_why() {
     let cause = async |net: Net| {
         let daemon = Daemon::new(net, Kernel::default());
         let summary = daemon.backend.summary().await.unwrap();
-        summary.peers[&underlay(2)].last_reset.clone().map(|reset| (reset.cause, reset.remedy))
+        summary.peers[&underlay(2).into()]
+            .last_reset
+            .clone()
+            .map(|reset| (reset.cause, reset.remedy))
     };
     let (code, remedy) = cause(two(wrong_as)).await.unwrap();
     assert_eq!(code, "wrongAs");
@@ -207,14 +210,18 @@ async fn clearing_does_what_it_says_or_says_why_not() {
     let clear = async |peer, soft| {
         daemon
             .backend
-            .clear_neighbor(underlay(peer), ClearRequest { soft, ..Default::default() }, ana())
+            .clear_neighbor(
+                underlay(peer).into(),
+                ClearRequest { soft, ..Default::default() },
+                ana(),
+            )
             .await
     };
     assert_eq!(status(&clear(9, false).await.unwrap_err()), "(404)");
     assert!(clear(2, true).await.unwrap().text.contains("exchanged again"));
     assert!(clear(2, false).await.unwrap().text.contains("is reset"));
     let summary = daemon.backend.summary().await.unwrap();
-    let line = &summary.peers[&underlay(2)];
+    let line = &summary.peers[&underlay(2).into()];
     assert_ne!(line.state, SessionState::Established);
     assert_eq!(line.last_reset.as_ref().unwrap().last_reset_due_to, "reset by an operator");
     assert_eq!(line.connections_dropped, 1);
@@ -225,7 +232,11 @@ async fn clearing_does_what_it_says_or_says_why_not() {
 async fn a_soft_clear_goes_one_way_if_asked_and_a_message_goes_with_a_reset_only() {
     let daemon = Daemon::two();
     let clear = async |request| {
-        daemon.backend.clear_neighbor(underlay(2), request, ana()).await.map(|done| done.text)
+        daemon
+            .backend
+            .clear_neighbor(underlay(2).into(), request, ana())
+            .await
+            .map(|done| done.text)
     };
     let soft = |direction| ClearRequest { soft: true, direction: Some(direction), message: None };
     let text = clear(soft(SoftDirection::In)).await.unwrap();
@@ -244,9 +255,10 @@ async fn a_soft_clear_goes_one_way_if_asked_and_a_message_goes_with_a_reset_only
 #[tokio::test]
 async fn the_events_tell_of_refreshes_and_of_what_was_said_at_a_reset() {
     let daemon = Daemon::two();
-    let clear = async |request| daemon.backend.clear_neighbor(underlay(2), request, ana()).await;
+    let clear =
+        async |request| daemon.backend.clear_neighbor(underlay(2).into(), request, ana()).await;
     let events = async || {
-        let neighbor = daemon.backend.neighbor(underlay(2)).await.unwrap();
+        let neighbor = daemon.backend.neighbor(underlay(2).into()).await.unwrap();
         neighbor.events.into_iter().map(|event| event.text).collect::<Vec<_>>()
     };
     clear(ClearRequest { soft: true, ..ClearRequest::default() }).await.unwrap();
@@ -271,13 +283,13 @@ async fn roles_are_shown_and_their_mismatch_is_a_cause_of_its_own() {
         })
     };
     let daemon = Daemon::new(with(Role::Customer, Role::Provider), Kernel::default());
-    let neighbor = daemon.backend.neighbor(underlay(2)).await.unwrap();
+    let neighbor = daemon.backend.neighbor(underlay(2).into()).await.unwrap();
     let roles = (neighbor.local_role.as_deref(), neighbor.remote_role.as_deref());
     assert_eq!(roles, (Some("customer"), Some("provider")));
     let role = neighbor.neighbor_capabilities.iter().find(|c| c.name == "role").unwrap();
     assert!(role.advertised && role.received);
     let daemon = Daemon::new(with(Role::Customer, Role::Peer), Kernel::default());
-    let reset = daemon.backend.neighbor(underlay(2)).await.unwrap().last_reset.unwrap();
+    let reset = daemon.backend.neighbor(underlay(2).into()).await.unwrap().last_reset.unwrap();
     let shown = (reset.cause.as_str(), reset.last_reset_due_to.as_str());
     let text = "it says that it is our peer, and we are to be its customer";
     assert_eq!(shown, ("roleMismatch", text));

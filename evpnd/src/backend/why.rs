@@ -1,6 +1,6 @@
 //! `why`: the engine's reasons beside what the kernel holds.
 
-use super::{ApiError, DataplaneReport};
+use super::{ApiError, DataplaneReport, neighbors};
 use crate::api::params::WhySubject;
 use evpn_api::why::{Candidate, Fate, Why, WhyTable};
 use evpn_dataplane::object::{Change, FdbTarget, IfIndex};
@@ -59,7 +59,7 @@ fn candidate(candidate: seen::Candidate) -> Candidate {
         },
         reason: candidate.reason,
         route: candidate.route,
-        peer_id: candidate.peer,
+        peer_id: candidate.peer.as_ref().map(neighbors::named),
         nexthop: candidate.next_hop,
     }
 }

@@ -6,6 +6,7 @@
 
 use super::Target;
 use crate::secret;
+use ipnet::IpNet;
 use socket2::Socket;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -15,6 +16,9 @@ use std::ptr;
 
 /// Octets of a key at most (`TCP_MD5SIG_MAXKEYLEN`).
 const KEY_MAX: usize = 80;
+/// linux/tcp.h; libc has neither.
+const TCP_MD5SIG_EXT: libc::c_int = 32;
+const TCP_MD5SIG_FLAG_PREFIX: u8 = 1;
 /// What packets leave with; each hop takes one.
 pub(super) const TTL_MAX: u8 = 255;
 
@@ -56,12 +60,17 @@ impl Key {
 
 /// Says how far a socket's packets go, and how far those of its neighbour may have come: of one that
 /// is to be dialled with, or was accepted.
-pub(super) fn set_distance(socket: &Socket, target: &Target) -> io::Result<()> {
-    let address = target.address.ip();
-    let Some(hops) = target.guard.max_hops else { return set_ttl(socket, address, target.ttl) };
-    set_ttl(socket, address, Some(TTL_MAX))?;
+pub(super) fn set_distance(
+    socket: &Socket,
+    address: SocketAddr,
+    target: &Target,
+) -> io::Result<()> {
+    let Some(hops) = target.guard.max_hops else {
+        return set_ttl(socket, address.ip(), target.ttl);
+    };
+    set_ttl(socket, address.ip(), Some(TTL_MAX))?;
     let least = libc::c_int::from(TTL_MAX.saturating_sub(hops).saturating_add(1));
-    match target.address {
+    match address {
         SocketAddr::V4(_) => set(socket, libc::IPPROTO_IP, libc::IP_MINTTL, &least),
         SocketAddr::V6(_) => set(socket, libc::IPPROTO_IPV6, libc::IPV6_MINHOPCOUNT, &least),
     }
@@ -75,13 +84,45 @@ pub(super) fn set_ttl(socket: &Socket, address: IpAddr, ttl: Option<u8>) -> io::
     }
 }
 
+/// Whom a key is for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Signed {
+    /// Everybody in a prefix who has none of his own.
+    Prefix(IpNet),
+    /// One address, on whatever link: the kernel tells no links apart here.
+    One(IpAddr),
+}
+
+impl Signed {
+    /// Whose key the kernel is told.
+    pub(super) fn address(self) -> IpAddr {
+        match self {
+            Self::Prefix(prefix) => prefix.addr(),
+            Self::One(address) => address,
+        }
+    }
+}
+
+impl std::fmt::Display for Signed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Prefix(prefix) => prefix.fmt(f),
+            Self::One(address) => address.fmt(f),
+        }
+    }
+}
+
 /// Signs what the socket exchanges with a neighbour, or, without a key, no longer.
-pub(super) fn sign(socket: &impl AsRawFd, peer: IpAddr, key: Option<&Key>) -> io::Result<()> {
+pub(super) fn sign(socket: &impl AsRawFd, peer: Signed, key: Option<&Key>) -> io::Result<()> {
+    let (option, flags, prefix_length) = match peer {
+        Signed::Prefix(prefix) => (TCP_MD5SIG_EXT, TCP_MD5SIG_FLAG_PREFIX, prefix.prefix_len()),
+        Signed::One(_) => (libc::TCP_MD5SIG, 0, 0),
+    };
     let text = key.map(|key| key.0.as_bytes()).unwrap_or_default();
     let mut signature = Signature {
-        address: storage(peer),
-        flags: 0,
-        prefix_length: 0,
+        address: storage(peer.address()),
+        flags,
+        prefix_length,
         length: u16::try_from(text.len()).map_err(io::Error::other)?,
         device: 0,
         key: [0; KEY_MAX],
@@ -89,7 +130,7 @@ pub(super) fn sign(socket: &impl AsRawFd, peer: IpAddr, key: Option<&Key>) -> io
     for (place, octet) in signature.key.iter_mut().zip(text) {
         *place = *octet;
     }
-    match set(socket, libc::IPPROTO_TCP, libc::TCP_MD5SIG, &signature) {
+    match set(socket, libc::IPPROTO_TCP, option, &signature) {
         // There was none to take away.
         Err(error) if key.is_none() && error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
         Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => Err(io::Error::other(

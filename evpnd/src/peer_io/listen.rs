@@ -3,14 +3,15 @@
 //! A port that cannot be had is tried again and again, with its reason shown: sessions that we dial
 //! work without it, so it is no reason to stop.
 
-use super::guard::{self, Key};
-use super::{Accepted, Target, Targets, lock};
+use super::guard::{self, Key, Signed};
+use super::targets::Table;
+use super::{Accepted, Targets, lock};
 use crate::engine_io::EngineHandle;
 use evpn_engine::Input;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -55,11 +56,9 @@ impl Listener {
     /// Whether a connection is as its neighbour's settings ask; a stranger's is for the engine.
     fn is_guarded(&self, stream: &TcpStream, remote: SocketAddr) -> bool {
         let targets = self.targets.borrow();
-        let Some(target) = targets.iter().find(|t| t.address.ip() == remote.ip()) else {
-            return true;
-        };
+        let Some(target) = targets.of(remote) else { return true };
         let socket = SockRef::from(stream);
-        let guarded = guard::set_distance(&socket, target);
+        let guarded = guard::set_distance(&socket, remote, target);
         if let Err(error) = &guarded {
             tracing::warn!(peer = %remote.ip(), "its connection is refused: {error}");
         }
@@ -113,22 +112,20 @@ impl Listener {
 }
 
 /// Has the kernel ask every neighbour with a key for it, and no others.
-fn sign(listener: &TcpListener, signed: &mut BTreeSet<IpAddr>, targets: &[Target]) {
-    let family = |address: &IpAddr| match listener.local_addr() {
-        Ok(own) => own.is_ipv4() == address.is_ipv4(),
+fn sign(listener: &TcpListener, signed: &mut BTreeSet<Signed>, targets: &Table) {
+    let family = |whom: &Signed| match listener.local_addr() {
+        Ok(own) => own.is_ipv4() == whom.address().is_ipv4(),
         Err(_) => false,
     };
-    let keys: BTreeMap<IpAddr, Option<&Key>> = signed
-        .iter()
-        .map(|address| (*address, None))
-        .chain(targets.iter().map(|t| (t.address.ip(), t.guard.key.as_ref())))
-        .filter(|(address, key)| family(address) && (key.is_some() || signed.contains(address)))
-        .collect();
-    for (address, key) in keys {
-        match guard::sign(listener, address, key) {
-            Ok(()) if key.is_some() => drop(signed.insert(address)),
-            Ok(()) => drop(signed.remove(&address)),
-            Err(error) => tracing::error!(peer = %address, "cannot sign connections: {error}"),
+    let former = signed.iter().map(|whom| (*whom, None));
+    let wanted = targets.keys().into_iter().map(|(whom, key)| (whom, Some(key)));
+    let keys: BTreeMap<Signed, Option<&Key>> =
+        former.chain(wanted).filter(|(whom, _)| family(whom)).collect();
+    for (whom, key) in keys {
+        match guard::sign(listener, whom, key) {
+            Ok(()) if key.is_some() => drop(signed.insert(whom)),
+            Ok(()) => drop(signed.remove(&whom)),
+            Err(error) => tracing::error!(peer = %whom, "cannot sign connections: {error}"),
         }
     }
 }

@@ -20,21 +20,24 @@ mod dial;
 pub(crate) mod guard;
 mod listen;
 mod reader;
+pub(crate) mod targets;
 mod writer;
 
-pub(crate) use dial::Target;
 pub(crate) use listen::{Listener, ListenerState};
+pub(crate) use targets::Target;
 
 use crate::clock::Clock;
 use crate::engine_io::EngineHandle;
 use bytes::Bytes;
+use evpn_dataplane::object::IfIndex;
 use evpn_engine::{Input, Output};
 use evpn_proto::bgp::session::{ConnectionId, TransportError};
 use evpn_proto::bgp::wire::DecodeContext;
-use evpn_proto::types::Time;
+use evpn_proto::types::{NeighborId, Time};
 use evpn_rib::PeerIdx;
 use std::collections::HashMap;
 use std::io;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -85,8 +88,8 @@ struct Connection {
 
 type Key = (PeerIdx, ConnectionId);
 
-/// Where each neighbour is, in the order of their numbers; whoever listens hears of changes.
-pub(crate) type Targets = Arc<watch::Sender<Vec<Target>>>;
+/// How each neighbour is reached; whoever listens hears of changes.
+pub(crate) type Targets = Arc<watch::Sender<targets::Table>>;
 
 /// Connections that were accepted and wait for the engine's word.
 pub(crate) type Accepted = Arc<Mutex<HashMap<u64, TcpStream>>>;
@@ -142,7 +145,12 @@ impl ToPeers {
     /// Carries out what the engine wants of a neighbour.
     pub(crate) fn output(&mut self, output: Output) {
         match output {
-            Output::Connect { peer, connection } => self.dial(peer, connection),
+            Output::Connect { peer, connection, neighbor, address, device } => {
+                self.dial((peer, connection), &neighbor, (address, device));
+            }
+            Output::Located { interface, remote } => {
+                self.targets.send_if_modified(|known| known.locate(interface, remote));
+            }
             Output::Adopted { serial, peer, connection } => {
                 let stream = lock(&self.accepted).remove(&serial);
                 if let Some(stream) = stream {
@@ -167,19 +175,31 @@ impl ToPeers {
             Output::Dataplane(_)
             | Output::Command(_)
             | Output::Serve(_)
+            | Output::Advertise(_)
             | Output::Mode(_)
             | Output::Persist(_)
             | Output::Event(_) => {}
         }
     }
 
-    fn dial(&mut self, peer: PeerIdx, connection: ConnectionId) {
-        let target = self.targets.borrow().get(usize::from(peer.0)).cloned();
+    fn dial(
+        &mut self,
+        (peer, connection): Key,
+        neighbor: &NeighborId,
+        (address, device): (IpAddr, Option<IfIndex>),
+    ) {
+        let target = self.targets.borrow().neighbors.get(neighbor).cloned();
         let Some(target) = target else { return };
+        let remote = match (address, device) {
+            (IpAddr::V6(v6), Some(device)) => {
+                SocketAddrV6::new(v6, target.port, 0, device.0).into()
+            }
+            _ => SocketAddr::new(address, target.port),
+        };
         let link = self.link((peer, connection));
         let dialled = Arc::clone(&self.dialled);
         let task = self.runtime.spawn(async move {
-            match dial::dial(&target).await {
+            match dial::dial(remote, &target).await {
                 Ok((stream, local, remote)) => {
                     lock(&dialled).insert((peer, connection), stream);
                     let input = Input::Connected { peer, connection, local, remote };

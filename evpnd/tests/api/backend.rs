@@ -13,7 +13,7 @@ use evpn_api::route::Route;
 use evpn_api::system::{Health, LogLevel, Version};
 use evpn_api::why::Why;
 use evpn_api::{Page, samples};
-use std::net::IpAddr;
+use evpn_proto::types::NeighborId;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
@@ -79,23 +79,22 @@ impl Backend for Fake {
         Ok(vec![samples::neighbor()])
     }
 
-    async fn neighbor(&self, address: IpAddr) -> Answer<Neighbor> {
+    async fn neighbor(&self, id: NeighborId) -> Answer<Neighbor> {
         let neighbor = samples::neighbor();
-        if neighbor.address == address {
+        if neighbor.id.to_string() == id.to_string() {
             return Ok(neighbor);
         }
-        Err(ApiError::not_found(format!("no neighbor {address}"))
-            .remedy("evpnctl show bgp summary"))
+        Err(ApiError::not_found(format!("no neighbor {id}")).remedy("evpnctl show bgp summary"))
     }
 
     async fn clear_neighbor(
         &self,
-        address: IpAddr,
+        id: NeighborId,
         request: ClearRequest,
         caller: Caller,
     ) -> Answer<Done> {
-        self.note((address, request, caller.uid));
-        Ok(Done { text: format!("session with {address} reset by {caller}") })
+        self.note((&id, request, caller.uid));
+        Ok(Done { text: format!("session with {id} reset by {caller}") })
     }
 
     async fn routes(&self, filter: RouteFilter, page: PageRequest) -> Answer<Page<Route>> {
@@ -158,7 +157,7 @@ impl Backend for Fake {
 
 fn snapshot() -> Snapshot {
     let up = PeerFigures {
-        peer: IpAddr::from([10, 0, 0, 2]),
+        peer: "10.0.0.2".to_owned(),
         local_as: 65_000,
         peer_as: Some(65_001),
         state: PeerState::Established,
@@ -172,17 +171,13 @@ fn snapshot() -> Snapshot {
         treat_as_withdraw: 2,
     };
     let down = PeerFigures {
-        peer: IpAddr::from([10, 0, 0, 3]),
+        peer: "10.0.0.3".to_owned(),
         peer_as: None,
         state: PeerState::Down,
         uptime_seconds: None,
         ..up.clone()
     };
-    let held = PeerFigures {
-        peer: IpAddr::from([10, 0, 0, 4]),
-        state: PeerState::AdminDown,
-        ..down.clone()
-    };
+    let held = PeerFigures { peer: "swp1".to_owned(), state: PeerState::AdminDown, ..down.clone() };
     let vni = VniFigures {
         vni: 100,
         up: true,

@@ -12,7 +12,7 @@ async fn figures_are_open_metrics_with_the_usual_names() {
     let spine = format!("{labels},peer=\"10.0.0.2\",peer_as=\"65001\"");
     for expected in [
         format!("evpnd_bgp_peer_state{{{spine}}} 1.0"),
-        format!("evpnd_bgp_peer_state{{{labels},peer=\"10.0.0.4\",peer_as=\"\"}} 2.0"),
+        format!("evpnd_bgp_peer_state{{{labels},peer=\"swp1\",peer_as=\"\"}} 2.0"),
         format!("evpnd_bgp_peer_uptime_seconds{{{spine}}} 62.0"),
         format!("evpnd_bgp_peer_message_received_total{{{spine}}} 100"),
         format!("evpnd_bgp_peer_treat_as_withdraw_total{{{spine}}} 2"),

@@ -9,7 +9,6 @@ use evpn_api::route::{RouteKind, RouteQuery};
 use evpn_api::system::LogLevel;
 use evpn_api::why::WhyQuery;
 use evpn_api::{ClientError, samples};
-use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 
 #[tokio::test]
@@ -22,8 +21,8 @@ async fn every_read_arrives_as_the_backend_gave_it() {
     assert_eq!(client.routes(&RouteQuery::default()).await.unwrap(), samples::routes());
     assert_eq!(client.bgp_vnis().await.unwrap(), samples::bgp_vnis());
     assert_eq!(client.neighbors().await.unwrap(), vec![samples::neighbor()]);
-    let spine = samples::neighbor().address;
-    assert_eq!(client.neighbor(spine).await.unwrap(), samples::neighbor());
+    let spine = samples::neighbor().id;
+    assert_eq!(client.neighbor(&spine).await.unwrap(), samples::neighbor());
     assert_eq!(client.vnis().await.unwrap(), samples::vnis());
     assert_eq!(client.macs(&HostQuery::default()).await.unwrap(), samples::macs());
     assert_eq!(client.arp(&HostQuery::default()).await.unwrap(), samples::arp());
@@ -85,13 +84,13 @@ async fn why_takes_a_host_or_a_prefix_and_an_address_is_a_prefix() {
 async fn who_gives_an_order_the_kernel_says() {
     let server = Server::start();
     let client = server.client();
-    let peer = IpAddr::from([10, 0, 0, 2]);
-    let done = client
-        .clear_neighbor(peer, ClearRequest { soft: true, ..Default::default() })
-        .await
-        .unwrap();
+    // A name of an interface reaches the backend as it is.
+    let peer = "swp1%x?".parse().unwrap();
+    let request = ClearRequest { soft: true, ..Default::default() };
+    let done = client.clear_neighbor(&peer, request).await.unwrap();
     let uid = nix::unistd::getuid();
     assert!(done.text.contains(&format!("uid {uid}")), "{}", done.text);
+    assert!(done.text.contains("with swp1%x? reset"), "{}", done.text);
     let order = OverrideRequest {
         verb: Verb::Drain,
         site: None,
@@ -156,7 +155,7 @@ async fn every_wrong_request_is_answered_in_the_same_form() {
         (get("/api/v1/nothing"), "404"),
         (get("/"), "404"),
         (post("/api/v1/version", ""), "405"),
-        (get("/api/v1/bgp/neighbors/spine1"), "400"),
+        (get("/api/v1/bgp/neighbors/spine1"), "404"),
         (get("/api/v1/bgp/neighbors/10.0.0.99"), "404"),
         (get("/api/v1/evpn/mac?vni=0"), "400"),
         (get("/api/v1/evpn/mac?vni=x"), "400"),

@@ -20,7 +20,7 @@ use crate::neighbor::{ClearRequest, Done, Neighbor};
 use crate::route::{Route, RouteQuery};
 use crate::system::{Health, LogLevel, Version};
 use crate::why::{Why, WhyQuery};
-use crate::{ErrorBody, PREFIX, Page};
+use crate::{ErrorBody, NeighborId, PREFIX, Page};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::header::{CONTENT_TYPE, HOST};
@@ -28,7 +28,6 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -54,6 +53,19 @@ struct Call {
     method: Method,
     path: String,
     body: Bytes,
+}
+
+/// The path of a neighbour. Interfaces may be called almost anything (RFC 3986 section 2.1).
+fn neighbor_path(id: &NeighborId, more: &str) -> String {
+    let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~:".contains(&octet);
+    let encoded = id.to_string().bytes().fold(String::new(), |mut text, octet| {
+        match plain(octet) {
+            true => text.push(octet.into()),
+            false => text.push_str(&format!("%{octet:02X}")),
+        }
+        text
+    });
+    format!("bgp/neighbors/{encoded}{more}")
 }
 
 impl Client {
@@ -107,14 +119,14 @@ impl Client {
         self.get("bgp/neighbors", &()).await
     }
 
-    /// `GET bgp/neighbors/{address}`.
-    pub async fn neighbor(&self, address: IpAddr) -> Answer<Neighbor> {
-        self.get(&format!("bgp/neighbors/{address}"), &()).await
+    /// `GET bgp/neighbors/{id}`.
+    pub async fn neighbor(&self, id: &NeighborId) -> Answer<Neighbor> {
+        self.get(&neighbor_path(id, ""), &()).await
     }
 
-    /// `POST bgp/neighbors/{address}/clear`.
-    pub async fn clear_neighbor(&self, address: IpAddr, request: ClearRequest) -> Answer<Done> {
-        self.post(&format!("bgp/neighbors/{address}/clear"), &request).await
+    /// `POST bgp/neighbors/{id}/clear`.
+    pub async fn clear_neighbor(&self, id: &NeighborId, request: ClearRequest) -> Answer<Done> {
+        self.post(&neighbor_path(id, "/clear"), &request).await
     }
 
     /// `GET evpn/vni`.

@@ -7,17 +7,19 @@ use crate::neighbor::{
     CapabilityState, FamilyCounters, GracefulRestartState, MessageErrors, MessageStats, Neighbor,
     Timers,
 };
-use crate::reset::{Cause, LastReset};
+use crate::reset::{Cause, LastReset, LinkFault, Whom};
 use crate::route::{PathFrom, Route, RoutePath};
-use crate::{Notice, Page, UpDown};
+use crate::{NeighborId, Notice, Page, UpDown};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 const ROUTER_ID: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const SPINE6: IpAddr =
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0xffff, 0xffff, 0xffff, 0xffff, 0xfffe));
 
-fn down(peer: IpAddr, state: SessionState, cause: &Cause, ago_msec: u64) -> PeerSummary {
+fn down(peer: &Whom, state: SessionState, cause: &Cause, ago_msec: u64) -> PeerSummary {
     PeerSummary {
+        id_type: peer.id.kind().into(),
+        dynamic_group: None,
         hostname: None,
         desc: None,
         remote_as: Some(65_001),
@@ -35,7 +37,7 @@ fn down(peer: IpAddr, state: SessionState, cause: &Cause, ago_msec: u64) -> Peer
     }
 }
 
-/// Two neighbours that are up, and one for each classic mistake.
+/// Neighbours of every kind that are up, one that is not heard, and one for each classic mistake.
 pub fn summary() -> Summary {
     use SessionState::{Active, Connect, Established, Idle, OpenSent};
     let up = PeerSummary {
@@ -48,17 +50,26 @@ pub fn summary() -> Summary {
         pfx_snt: 12_000,
         connections_established: 1,
         last_reset: None,
-        ..down(v4(10, 0, 0, 2), Established, &Cause::NoRoute, 0)
+        ..down(&v4(10, 0, 0, 2).into(), Established, &Cause::NoRoute, 0)
     };
     let mut peers = std::collections::BTreeMap::new();
     let up6 = PeerSummary {
+        id_type: "ipv6".into(),
         hostname: Some("spine2.a-rather-long-name.solar.example".into()),
         remote_as: Some(4_200_000_001),
         peer_uptime_msec: Some(62_000),
         ..up.clone()
     };
-    peers.insert(v4(10, 0, 0, 2), up);
-    peers.insert(SPINE6, up6);
+    let guest = PeerSummary { dynamic_group: Some("guests".into()), ..up.clone() };
+    let unnumbered = PeerSummary { id_type: "interface".into(), ..up.clone() };
+    peers.insert(v4(10, 0, 0, 2).into(), up);
+    peers.insert(v4(10, 0, 0, 3).into(), guest);
+    peers.insert(SPINE6.into(), up6);
+    let on = |name: &str| NeighborId::Interface(name.into());
+    peers.insert(on("swp1"), unnumbered);
+    let unheard = Whom { id: on("swp2"), address: None };
+    let fault = Cause::Interface { name: "swp2".into(), fault: LinkFault::NoRouter };
+    peers.insert(unheard.id.clone(), down(&unheard, Idle, &fault, 2_000));
     let mistakes = [
         (Idle, Cause::WrongAs { configured: 65_001, received: 65_009 }),
         (Active, Cause::OurAsRefused { ours: 65_000 }),
@@ -73,7 +84,7 @@ pub fn summary() -> Summary {
     ];
     for (number, (state, cause)) in (11u8..).zip(&mistakes) {
         let peer = v4(10, 0, 0, number);
-        peers.insert(peer, down(peer, *state, cause, u64::from(number) * 1000));
+        peers.insert(peer.into(), down(&peer.into(), *state, cause, u64::from(number) * 1000));
     }
     Summary {
         router_id: ROUTER_ID,
@@ -81,8 +92,8 @@ pub fn summary() -> Summary {
         vrf_name: "default".into(),
         rib_count: 1_048_602,
         rib_memory: 201_326_592,
-        total_peers: 12,
-        failed_peers: 10,
+        total_peers: 15,
+        failed_peers: 11,
         peers,
     }
 }
@@ -96,7 +107,9 @@ pub fn neighbor() -> Neighbor {
         received,
     };
     Neighbor {
-        address: peer,
+        id: peer.into(),
+        address: Some(peer),
+        dynamic_group: None,
         hostname: Some("spine1".into()),
         desc: Some("first spine, rack 4, fed by the barn".into()),
         remote_as: Some(65_001),
@@ -168,7 +181,11 @@ pub fn neighbor() -> Neighbor {
         remote_role: Some("provider".into()),
         connections_established: 2,
         connections_dropped: 1,
-        last_reset: Some(LastReset::new(&Cause::HoldExpired { seconds: 90 }, peer, 3_800_000)),
+        last_reset: Some(LastReset::new(
+            &Cause::HoldExpired { seconds: 90 },
+            &peer.into(),
+            3_800_000,
+        )),
         events: vec![
             event(3_725_000, "established"),
             event(3_800_000, "hold timer expired; routes kept for 120 s"),
@@ -187,7 +204,7 @@ pub fn routes() -> Page<Route> {
         selection_reason: Some("shorter AS path".into()),
         rejected: None,
         path_from: PathFrom::External,
-        peer_id: Some(v4(10, 0, 0, 2)),
+        peer_id: Some(v4(10, 0, 0, 2).into()),
         addpath_rx_id: None,
         path: "65001 65011".into(),
         origin: "IGP".into(),
@@ -207,7 +224,7 @@ pub fn routes() -> Page<Route> {
         multipath: true,
         stale: true,
         selection_reason: None,
-        peer_id: Some(SPINE6),
+        peer_id: Some(SPINE6.into()),
         ..best.clone()
     };
     let rejected = RoutePath {

@@ -190,7 +190,7 @@ fn candidate(fate: Fate, reason: &str, peer: Option<u8>) -> Candidate {
         fate,
         reason: reason.into(),
         route: "[2]:[0]:[48]:[02:00:00:00:00:11] rd 10.0.0.11:100".into(),
-        peer_id: peer.map(|last| v4(10, 0, 0, last)),
+        peer_id: peer.map(|last| v4(10, 0, 0, last).into()),
         nexthop: peer.map(|_| v4(10, 0, 0, 11)),
     }
 }

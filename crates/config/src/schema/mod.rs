@@ -9,8 +9,10 @@
 
 pub(crate) mod api;
 pub(crate) mod dataplane;
+pub(crate) mod dynamic;
 pub(crate) mod energy;
 pub(crate) mod evpn;
+mod identity;
 pub(crate) mod log;
 pub(crate) mod multipath;
 pub(crate) mod neighbor;
@@ -177,7 +179,7 @@ pub(crate) fn read(table: &Table, reading: &mut Reading) -> Option<Config> {
     let state_dir = root.get(reading, "state-dir", parse::path);
     root.finish(reading);
     let router = router::read(&root, reading);
-    let neighbors = neighbor::read(&root, &router, reading);
+    let (neighbors, dynamic_groups) = neighbor::read(&root, &router, reading);
     let unicast = unicast::read(&root, reading);
     let evpn = evpn::read(&root, reading);
     let vnis = vni::read(&root, reading);
@@ -190,6 +192,7 @@ pub(crate) fn read(table: &Table, reading: &mut Reading) -> Option<Config> {
     let config = Config {
         state_dir,
         router,
+        dynamic_groups,
         neighbors,
         unicast,
         evpn,

@@ -2,6 +2,8 @@
 //!
 //! **A neighbor that has been read is complete: nothing needs to look at its group again.**
 
+use super::dynamic::{DynamicGroup, DynamicGroups, LISTEN_KEYS};
+use super::identity::{check_addresses, check_interface, read_id};
 use super::router::Router;
 use super::session::{self, Session};
 use super::{Default, Key, SectionDoc, seconds};
@@ -9,10 +11,12 @@ use crate::parse::{self, Parsed};
 use crate::problem::Problem;
 use crate::section::{Reading, Section};
 use crate::source::{Node, Place, Value};
-use crate::value::{PeerAs, as_duration, as_optional_text, as_text, as_texts, show_duration};
+use crate::value::{
+    PeerAs, as_duration, as_neighbor_id, as_optional_text, as_text, as_texts, show_duration,
+};
 use crate::{Effect, suggest};
 use evpn_proto::bgp::role::Role;
-use evpn_proto::types::{Asn, Family};
+use evpn_proto::types::{Asn, Family, NeighborId};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -23,9 +27,9 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Neighbor {
-    /// Its address, which identifies it.
-    #[serde(serialize_with = "as_text")]
-    pub address: IpAddr,
+    /// Who it is: its address, or the interface at whose other end it is.
+    #[serde(flatten, serialize_with = "as_neighbor_id")]
+    pub id: NeighborId,
     /// The group it takes values from.
     pub group: Option<String>,
     /// Its AS.
@@ -200,6 +204,7 @@ pub(crate) static GROUP: SectionDoc = SectionDoc {
             why: "neighbors name the group that they take values from",
             effect: Effect::Live,
         }],
+        LISTEN_KEYS,
         COMMON_KEYS,
         session::KEYS,
         TIMER_KEYS,
@@ -213,8 +218,15 @@ pub(crate) static NEIGHBOR: SectionDoc = SectionDoc {
             Key {
                 name: "address",
                 kind: "IP address",
-                default: Default::Required("write address = \"10.0.0.2\" with its address"),
-                why: "the neighbor's identity",
+                default: Default::Unset,
+                why: "the neighbor's identity: this or interface",
+                effect: Effect::ResetsSession,
+            },
+            Key {
+                name: "interface",
+                kind: "name of an interface",
+                default: Default::Unset,
+                why: "in place of address: whoever advertises himself as a router on this link",
                 effect: Effect::ResetsSession,
             },
             Key {
@@ -320,17 +332,21 @@ fn peer_as(node: &Node) -> Parsed<PeerAs> {
     }
 }
 
-/// All neighbors, in the order of their addresses.
-pub(crate) fn read(root: &Section<'_>, router: &Router, reading: &mut Reading) -> Vec<Neighbor> {
+/// All neighbors, in the order of what they are known by, and the groups that listen.
+pub(crate) fn read(
+    root: &Section<'_>,
+    router: &Router,
+    reading: &mut Reading,
+) -> (Vec<Neighbor>, Vec<DynamicGroup>) {
     let timers = root.child(reading, &TIMERS);
     timers.finish(reading);
     let defaults = read_timers(&timers, reading);
     if let Some(hold) = defaults.hold {
         resolve_keepalive(&timers, reading, hold, defaults.keepalive);
     }
-    let groups = read_groups(root, reading);
-    let mut neighbors: BTreeMap<IpAddr, (Neighbor, Place)> = BTreeMap::new();
-    for mut section in root.children(reading, &NEIGHBOR, "address") {
+    let (groups, dynamic) = read_groups(root, &timers, router, reading);
+    let mut neighbors: BTreeMap<NeighborId, (Neighbor, Place)> = BTreeMap::new();
+    for mut section in root.children(reading, &NEIGHBOR, &["address", "interface"]) {
         section.finish(reading);
         let group = section.opt(reading, "group", parse::text);
         if let Some(name) = &group {
@@ -344,32 +360,55 @@ pub(crate) fn read(root: &Section<'_>, router: &Router, reading: &mut Reading) -
             }
         }
         section.inherit(&timers);
-        let place = section.place("address");
+        let place = match section.has("address") {
+            true => section.place("address"),
+            false => section.place("interface"),
+        };
         let Some(neighbor) = read_one(&section, reading, router, group) else { continue };
-        match neighbors.get(&neighbor.address) {
+        match neighbors.get(&neighbor.id) {
             Some((_, first)) => reading.problems.push(
-                Problem::new(place, format!("neighbor {} is defined twice", neighbor.address))
+                Problem::new(place, format!("neighbor {} is defined twice", neighbor.id))
                     .also(first.clone(), "first defined at")
                     .help("keep one of them, or merge the two"),
             ),
             None => {
-                neighbors.insert(neighbor.address, (neighbor, place));
+                neighbors.insert(neighbor.id.clone(), (neighbor, place));
             }
         }
     }
-    neighbors.into_values().map(|(neighbor, _)| neighbor).collect()
+    dynamic.check_keys(neighbors.values(), reading);
+    let neighbors = neighbors.into_values().map(|(neighbor, _)| neighbor).collect();
+    (neighbors, dynamic.into_groups())
 }
 
 type Groups<'a> = BTreeMap<String, (Section<'a>, Place)>;
 
-fn read_groups<'a>(root: &Section<'a>, reading: &mut Reading) -> Groups<'a> {
+fn read_groups<'a>(
+    root: &Section<'a>,
+    timers: &Section<'a>,
+    router: &Router,
+    reading: &mut Reading,
+) -> (Groups<'a>, DynamicGroups) {
     let mut groups: Groups<'a> = BTreeMap::new();
-    for section in root.children(reading, &GROUP, "name") {
+    let mut dynamic = DynamicGroups::default();
+    for section in root.children(reading, &GROUP, &["name"]) {
         section.finish(reading);
         let Some(name) = section.opt(reading, "name", parse::text) else { continue };
+        let mut whole = section.clone();
         let section = section.into_lender();
-        // Its values are read again by each member; here, so that an unused group is checked too.
-        read_common(&section, reading);
+        if whole.has("listen") {
+            whole.inherit(timers);
+            dynamic.read(&whole, reading, router, &name);
+        } else {
+            if section.has("listen-limit") {
+                let message = "listen-limit has nothing to limit".to_owned();
+                let help = "add listen with the prefixes that neighbors may dial from";
+                section.refuse(reading, "listen-limit", message, help.into());
+            }
+            // Its values are read again by each member; here, so that an unused group is checked
+            // too.
+            read_common(&section, reading);
+        }
         let place = section.place("name");
         if let Some((_, first)) = groups.get(&name) {
             let problem = Problem::new(place, format!("group \"{name}\" is defined twice"))
@@ -380,7 +419,7 @@ fn read_groups<'a>(root: &Section<'a>, reading: &mut Reading) -> Groups<'a> {
             groups.insert(name, (section, place));
         }
     }
-    groups
+    (groups, dynamic)
 }
 
 fn refuse_group(section: &Section<'_>, reading: &mut Reading, name: &str, groups: &Groups<'_>) {
@@ -398,14 +437,55 @@ fn read_one(
     router: &Router,
     group: Option<String>,
 ) -> Option<Neighbor> {
-    let address = section.opt(reading, "address", parse::host_address);
+    let id = read_id(section, reading);
     let description = section.opt(reading, "description", parse::text);
     let common = read_common(section, reading);
-    let (address, asn, hold) = (address?, common.asn?, common.timers.hold?);
-    check_addresses(section, reading, router, address, common.update_source);
+    let id = id?;
+    match &id {
+        NeighborId::Address(address) => {
+            check_addresses(section, reading, router, *address, common.update_source);
+        }
+        NeighborId::Interface(name) => check_interface(section, reading, name),
+    }
+    let who = format!("neighbor {id}");
+    complete(section, reading, router, Named { who, id, group, description }, common)
+}
+
+/// A neighbor whose group has no more to say than it itself: one that nobody names.
+pub(super) fn common_of_whole(
+    section: &Section<'_>,
+    reading: &mut Reading,
+    router: &Router,
+    id: NeighborId,
+    group: &str,
+) -> Option<Neighbor> {
+    let common = read_common(section, reading);
+    let who = format!("a neighbor of group \"{group}\"");
+    let named = Named { who, id, group: Some(group.to_owned()), description: None };
+    complete(section, reading, router, named, common)
+}
+
+/// What a neighbor has for itself.
+struct Named {
+    /// For messages.
+    who: String,
+    id: NeighborId,
+    group: Option<String>,
+    description: Option<String>,
+}
+
+fn complete(
+    section: &Section<'_>,
+    reading: &mut Reading,
+    router: &Router,
+    named: Named,
+    common: Common,
+) -> Option<Neighbor> {
+    let Named { who, id, group, description } = named;
+    let (asn, hold) = (common.asn?, common.timers.hold?);
     let keepalive = resolve_keepalive(section, reading, hold, common.timers.keepalive);
     if common.route_reflector_client && !asn.is_internal(router.asn) {
-        let message = format!("neighbor {address} is external and cannot be a client");
+        let message = format!("{who} is external and cannot be a client");
         let help = "remove it: routes of other ASes are passed on anyway, with or without it";
         section.refuse(reading, "route-reflector-client", message, help.into());
     }
@@ -418,7 +498,7 @@ fn read_one(
         section.refuse(reading, "ttl-security", message, help.into());
     }
     if common.families.is_empty() {
-        let message = format!("neighbor {address} is offered no family at all");
+        let message = format!("{who} is offered no family at all");
         let help = "write families = [\"l2vpn-evpn\"], or leave it out".to_owned();
         section.refuse(reading, "families", message, help);
     }
@@ -431,7 +511,7 @@ fn read_one(
         ttl
     });
     Some(Neighbor {
-        address,
+        id,
         group,
         asn,
         description,
@@ -453,24 +533,6 @@ fn read_one(
         keepalive,
         connect_retry: common.timers.connect_retry,
     })
-}
-
-fn check_addresses(
-    section: &Section<'_>,
-    reading: &mut Reading,
-    router: &Router,
-    address: IpAddr,
-    source: Option<IpAddr>,
-) {
-    if Some(address) == router.vtep || Some(address) == source {
-        let message = format!("address {address} is this router's own");
-        section.refuse(reading, "address", message, "write the neighbor's address".into());
-    }
-    if let Some(source) = source.filter(|source| source.is_ipv4() != address.is_ipv4()) {
-        let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
-        let message = format!("update-source {source} cannot reach {address}");
-        section.refuse(reading, "update-source", message, format!("write an {family} address"));
-    }
 }
 
 /// The keepalive time that goes with a hold time: as written, else a third (RFC 4271 section 10).

@@ -97,7 +97,7 @@ impl Vnis {
 
 pub(crate) fn read(root: &Section<'_>, reading: &mut Reading) -> Vnis {
     let mut vnis: BTreeMap<Vni, (VniConfig, Place)> = BTreeMap::new();
-    for section in root.children(reading, &VNI, "vni") {
+    for section in root.children(reading, &VNI, &["vni"]) {
         section.finish(reading);
         let vni = section.opt(reading, "vni", parse::vni);
         let enabled = section.get(reading, "enabled", parse::boolean);

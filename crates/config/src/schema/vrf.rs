@@ -138,7 +138,7 @@ pub(crate) fn read(
     reading: &mut Reading,
 ) -> Vec<Vrf> {
     let mut vrfs: BTreeMap<String, (Vrf, Place)> = BTreeMap::new();
-    for mut section in root.children(reading, &VRF, "name") {
+    for mut section in root.children(reading, &VRF, &["name"]) {
         section.finish(reading);
         section.inherit(energy);
         let place = section.place("name");
@@ -193,7 +193,7 @@ fn read_one(
 
 fn read_prefixes(vrf: &Section<'_>, energy: &Drain<'_>, reading: &mut Reading) -> Vec<Prefix> {
     let mut prefixes: BTreeMap<IpNet, (Prefix, Place)> = BTreeMap::new();
-    for mut section in vrf.children(reading, &PREFIX, "prefix") {
+    for mut section in vrf.children(reading, &PREFIX, &["prefix"]) {
         section.finish(reading);
         section.inherit(vrf);
         section.inherit(energy);

@@ -1,22 +1,29 @@
 //! Neighbours: their sessions, and how many routes they carry.
 
 use super::View;
+use crate::interface::{FarEnd, Obstacle};
 use crate::peer::{Faults, Peer};
 use crate::settings::NeighborSettings;
 use evpn_proto::bgp::message::{Capability, Family};
 use evpn_proto::bgp::session::{Session, SessionState};
-use evpn_proto::types::Time;
+use evpn_proto::types::{NeighborId, Time};
 use evpn_rib::PeerIdx;
 use evpn_rib::table::PathCounts;
 use std::net::IpAddr;
 
-/// A configured neighbour.
+/// A neighbour, configured or dynamic.
 #[derive(Clone, Debug)]
 pub struct Neighbor<'a> {
     /// Its number in the engine's inputs.
     pub index: PeerIdx,
     /// Its settings.
     pub settings: &'a NeighborSettings,
+    /// The group by whose `listen` it came, where nobody named it.
+    pub dynamic: Option<&'a str>,
+    /// Where it is, if that is known.
+    pub address: Option<IpAddr>,
+    /// What keeps one on an interface from being dialled, and since when.
+    pub obstacle: Option<(Obstacle, Time)>,
     /// Its session.
     pub session: &'a Session,
     /// What is exchanged, family by family, ascending; empty while the session is down.
@@ -53,9 +60,9 @@ pub struct FamilyState {
 }
 
 impl Neighbor<'_> {
-    /// Its address.
-    pub const fn address(&self) -> IpAddr {
-        self.settings.address
+    /// Who it is.
+    pub const fn id(&self) -> &NeighborId {
+        &self.settings.id
     }
 
     /// Whether the session is Established.
@@ -86,19 +93,17 @@ impl Neighbor<'_> {
 }
 
 impl<'a> View<'a> {
-    /// Every configured neighbour, by address.
+    /// Every neighbour: those with an address by it, then those on interfaces.
     pub fn neighbors(&self) -> Vec<Neighbor<'a>> {
-        let configured =
-            |peer: &&Peer| self.settings().neighbors.iter().any(|n| n.address == peer.address());
-        let peers = self.engine.peers.iter().filter(configured);
+        let peers = self.engine.peers.iter();
         let mut neighbors: Vec<_> = peers.map(|peer| self.of_peer(peer)).collect();
-        neighbors.sort_by_key(Neighbor::address);
+        neighbors.sort_by(|a, b| a.id().cmp(b.id()));
         neighbors
     }
 
-    /// The neighbour with this address.
-    pub fn neighbor(&self, address: IpAddr) -> Option<Neighbor<'a>> {
-        self.neighbors().into_iter().find(|n| n.address() == address)
+    /// The neighbour of this name.
+    pub fn neighbor(&self, id: impl Into<NeighborId>) -> Option<Neighbor<'a>> {
+        self.engine.peers.named(&id.into()).map(|peer| self.of_peer(peer))
     }
 
     fn of_peer(&self, peer: &'a Peer) -> Neighbor<'a> {
@@ -128,6 +133,9 @@ impl<'a> View<'a> {
         Neighbor {
             index: peer.index,
             settings: &peer.settings,
+            dynamic: peer.group.as_deref(),
+            address: peer.address(),
+            obstacle: peer.far_end.as_ref().and_then(FarEnd::obstacle),
             session: &peer.session,
             received: counts,
             advertised: families.iter().map(|family| family.advertised).sum(),

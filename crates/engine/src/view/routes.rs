@@ -10,11 +10,13 @@
 
 use super::{View, smallest};
 use crate::import::Target;
+use crate::peer::Peer;
 use crate::rib::Rib;
 use bytes::Bytes;
 use evpn_proto::bgp::attributes::PathAttributes;
 use evpn_proto::types::{
-    Esi, EthernetTag, Family, Label, MacAddr, Rd, RouteKey, RouteType, RtMembership, Vni,
+    Esi, EthernetTag, Family, Label, MacAddr, NeighborId, Rd, RouteKey, RouteType, RtMembership,
+    Vni,
 };
 use evpn_rib::PeerIdx;
 use evpn_rib::decision::{Source, Step};
@@ -264,7 +266,7 @@ pub struct RoutePath {
     /// Whose.
     pub source: Source,
     /// The neighbour; none for ours.
-    pub peer: Option<IpAddr>,
+    pub peer: Option<NeighborId>,
     /// The identifier that it came with, where the neighbour sends any (RFC 7911).
     pub path_id: Option<PathId>,
     /// What it says.
@@ -364,7 +366,7 @@ impl View<'_> {
         let route = rib.table.route(dest, path);
         Some(RoutePath {
             source: info.source,
-            peer: Some(info.address).filter(|_| path.peer != PeerIdx::LOCAL),
+            peer: self.engine.peers.get(path.peer).map(Peer::id),
             path_id: rib.table.path_key(path).path_id,
             attributes: Arc::clone(rib.store.get(path.attributes)?),
             esi: route.esi,

@@ -16,7 +16,9 @@ use evpn_dataplane::object::{
 };
 use evpn_energy::UnixSeconds;
 use evpn_engine::settings::Settings;
-use evpn_engine::{Engine, Event, Input, Memory, Now, Output, PersistRecord, Progress, Start};
+use evpn_engine::{
+    Engine, Event, Input, Memory, Now, Output, PersistRecord, Progress, RouterPort, Start,
+};
 use evpn_proto::bgp::attributes::PathAttributes;
 use evpn_proto::bgp::message::{Message, Update};
 use evpn_proto::bgp::session::{ConnectionId, MessageCounts, TransportError};
@@ -25,7 +27,7 @@ use evpn_proto::types::{MacAddr, Route, Time};
 use evpn_rib::PeerIdx;
 use ipnet::IpNet;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -124,12 +126,26 @@ pub(crate) struct Leaf {
     pub(crate) at_sweep: Option<Tables>,
     /// The VXLAN devices that it may take for its own.
     pub(crate) served: Vec<IfIndex>,
+    /// Where it advertises itself as a router.
+    pub(crate) advertised: Vec<RouterPort>,
+    /// Where it said that its neighbour on an interface is, in order.
+    pub(crate) located: Vec<Option<(Ipv6Addr, IfIndex)>>,
+    /// Every connection that it dialled, in order.
+    pub(crate) dialled: Vec<(PeerIdx, ConnectionId)>,
     /// Octets that it has sent.
     pub(crate) sent: usize,
     /// Objects that it wanted written or deleted.
     pub(crate) changes: usize,
     /// Unplugged: nobody reaches it.
     pub(crate) unplugged: bool,
+}
+
+/// The end of a leaf of a connection to `to`: a link-local one names the interface.
+fn end_of(n: u8, to: IpAddr, port: u16) -> SocketAddr {
+    match to {
+        IpAddr::V6(_) => SocketAddrV6::new(link_local(n), port, 0, UNDERLAY.0).into(),
+        IpAddr::V4(_) => SocketAddr::new(underlay(n), port),
+    }
 }
 
 /// Leaves on one wire.
@@ -162,6 +178,9 @@ impl Net {
                 modes: Vec::new(),
                 at_sweep: None,
                 served: Vec::new(),
+                advertised: Vec::new(),
+                located: Vec::new(),
+                dialled: Vec::new(),
                 sent: 0,
                 changes: 0,
                 unplugged: false,
@@ -337,7 +356,9 @@ impl Net {
 
     fn carry_out(&mut self, leaf: usize, output: Output) {
         match output {
-            Output::Connect { peer, connection } => self.connect(End { leaf, peer, connection }),
+            Output::Connect { peer, connection, address, .. } => {
+                self.connect(End { leaf, peer, connection }, address);
+            }
             Output::Close { peer, connection } => self.close(End { leaf, peer, connection }),
             Output::Adopted { serial, peer, connection } => {
                 assert_eq!(ConnectionId::incoming(serial), connection);
@@ -377,6 +398,8 @@ impl Net {
             }
             Output::Command(_) => {}
             Output::Serve(devices) => self.leaves[leaf].served = devices,
+            Output::Advertise(ports) => self.leaves[leaf].advertised = ports,
+            Output::Located { remote, .. } => self.leaves[leaf].located.push(remote),
             Output::Mode(mode) => {
                 let leaf = &mut self.leaves[leaf];
                 leaf.modes.push(mode);
@@ -389,12 +412,12 @@ impl Net {
         }
     }
 
-    fn connect(&mut self, near: End) {
+    fn connect(&mut self, near: End, to: IpAddr) {
         let End { leaf, peer, connection } = near;
+        self.leaves[leaf].dialled.push((peer, connection));
         let from = self.leaves[leaf].n;
-        let neighbors = &self.leaves[leaf].engine.view(self.now).settings().neighbors;
-        let to = neighbors[usize::from(peer.0)].address;
-        let far = self.leaves.iter().position(|l| underlay(l.n) == to);
+        let is_there = |l: &Leaf| underlay(l.n) == to || IpAddr::from(link_local(l.n)) == to;
+        let far = self.leaves.iter().position(is_there);
         let far = far.filter(|far| !self.leaves[*far].unplugged && !self.leaves[leaf].unplugged);
         let Some(far) = far else {
             let error = TransportError::Unreachable;
@@ -404,8 +427,8 @@ impl Net {
         self.serials += 1;
         let serial = self.serials;
         let (local, remote) = (
-            SocketAddr::new(underlay(from), 40_000 + u16::try_from(serial).unwrap()),
-            SocketAddr::new(to, 179),
+            end_of(from, to, 40_000 + u16::try_from(serial).unwrap()),
+            end_of(self.leaves[far].n, to, 179),
         );
         // Whose the far end is, the far engine says.
         let accepted = ConnectionId::incoming(serial);

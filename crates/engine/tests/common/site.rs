@@ -15,7 +15,7 @@ use evpn_proto::types::{
 };
 use ipnet::IpNet;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 pub(crate) const VNI: u32 = 100;
@@ -49,6 +49,11 @@ pub(crate) fn underlay(n: u8) -> IpAddr {
     IpAddr::from([10, 9, 0, n])
 }
 
+/// The address of leaf `n` on the link of the underlay.
+pub(crate) fn link_local(n: u8) -> Ipv6Addr {
+    Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, n.into())
+}
+
 /// The VTEP of leaf `n`, which is its router id too.
 pub(crate) fn vtep(n: u8) -> IpAddr {
     Ipv4Addr::new(10, 0, 0, n).into()
@@ -76,7 +81,7 @@ pub(crate) fn settings(n: u8, peers: &[u8], ases: Ases) -> Settings {
             preserved: vec![Family::EVPN],
         });
         NeighborSettings {
-            address: underlay(*peer),
+            id: underlay(*peer).into(),
             session,
             shutdown: false,
             shutdown_message: String::new(),
@@ -92,6 +97,7 @@ pub(crate) fn settings(n: u8, peers: &[u8], ases: Ases) -> Settings {
         cluster_id: router_id,
         vtep: None,
         neighbors: peers.iter().map(neighbor).collect(),
+        listen: Vec::new(),
         all_vnis: AllVnis::Served,
         vnis: BTreeMap::new(),
         route_target_form: RouteTargetForm::AsVni,
@@ -171,7 +177,10 @@ pub(crate) fn links(n: u8) -> Vec<Link> {
     let other = || LinkKind::Other("veth".into());
     vec![
         Link {
-            addresses: vec![IpNet::new(underlay(n), 24).unwrap()],
+            addresses: vec![
+                IpNet::new(underlay(n), 24).unwrap(),
+                IpNet::new(link_local(n).into(), 64).unwrap(),
+            ],
             mtu: 9000,
             ..link(UNDERLAY, "eth0", other())
         },

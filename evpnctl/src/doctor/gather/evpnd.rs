@@ -9,7 +9,7 @@ use super::Asked;
 use crate::{Failure, local};
 use evpn_api::bgp::VniKind;
 use evpn_api::client::Unreachable;
-use evpn_api::{Client, ClientError};
+use evpn_api::{Client, ClientError, NeighborId};
 use evpn_config::{Config, Feed};
 use evpn_proto::types::Vni;
 use std::fs;
@@ -49,7 +49,12 @@ pub(super) async fn ask(socket: &Path) -> Asked {
     let files = client.effective_config().await.map(|config| config.files).unwrap_or_default();
     let summary = client.summary().await;
     let vnis = client.vnis().await.unwrap_or_default();
-    let neighbors: Vec<_> = summary.iter().flat_map(|s| s.peers.keys().copied()).collect();
+    let ids = summary.iter().flat_map(|s| s.peers.keys());
+    let addresses = ids.filter_map(|id| match id {
+        NeighborId::Address(address) => Some(*address),
+        NeighborId::Interface(_) => None,
+    });
+    let neighbors: Vec<_> = addresses.collect();
     let vteps = vnis.iter().flat_map(|vni| vni.remote_vteps.iter().copied()).collect();
     let of_kind = |kind: VniKind| vnis.iter().filter(move |vni| vni.kind == kind);
     let l3 = of_kind(VniKind::L3).filter_map(|v| Some((Vni::new(v.vni)?, v.tenant_vrf.clone())));

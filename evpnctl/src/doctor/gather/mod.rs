@@ -18,6 +18,7 @@ use evpn_dataplane::object::IfIndex;
 use evpn_dataplane::observe::PROTOCOL;
 use evpn_netlink::Requests;
 use evpn_netlink::survey::{Device, Survey};
+use evpn_proto::types::NeighborId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::IpAddr;
@@ -49,6 +50,7 @@ pub(super) async fn facts(sources: &Sources) -> Facts {
         let targets = targets.into_iter().chain(asked.neighbors.clone());
         let targets = targets.chain(asked.vteps.clone()).collect();
         facts.underlay = underlay(&mut requests, &survey.devices, targets);
+        facts.underlay.extend(of_neighbors(found.config.as_ref(), &survey.devices));
         Ok(survey)
     });
     let devices = survey.as_ref().map(|survey| survey.devices.clone()).unwrap_or_default();
@@ -79,7 +81,15 @@ pub(super) async fn facts(sources: &Sources) -> Facts {
 }
 
 fn neighbors(config: &Config) -> Vec<IpAddr> {
-    config.neighbors.iter().map(|neighbor| neighbor.address).collect()
+    config.neighbors.iter().filter_map(|neighbor| neighbor.id.address()).collect()
+}
+
+/// The interfaces that neighbors are known by.
+fn of_neighbors(config: Option<&Config>, devices: &[Device]) -> BTreeSet<IfIndex> {
+    let ids = || config.iter().flat_map(|config| config.neighbors.iter().map(|n| &n.id));
+    let is_named = |name: &str| ids().filter_map(NeighborId::interface).any(|i| i.as_str() == name);
+    let named = devices.iter().filter(|device| is_named(&device.link.name));
+    named.map(|device| device.link.index).collect()
 }
 
 /// The devices through which these addresses are reached, and those that share a prefix with one.

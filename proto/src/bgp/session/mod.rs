@@ -102,6 +102,19 @@ impl Session {
         }
     }
 
+    /// Goes on counting its own connections where another session ended, whose place it takes: what
+    /// comes late from that one's connections is not mistaken for its own.
+    #[must_use]
+    pub const fn after_dials(mut self, dials: u64) -> Self {
+        self.dials = dials;
+        self
+    }
+
+    /// How often it has dialled.
+    pub const fn dials(&self) -> u64 {
+        self.dials
+    }
+
     /// Takes in what happened. Inputs that name a connection which is no more are ignored.
     pub fn handle(&mut self, now: Time, input: Input) {
         let before = self.state();

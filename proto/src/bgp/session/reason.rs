@@ -40,6 +40,10 @@ pub enum StopReason {
         "the neighbor announced more routes than its limit: raise the limit, then start the neighbor again"
     )]
     MaximumPrefixes,
+    /// The interface that leads to the neighbor is down or gone, or somebody else is there now;
+    /// down until a start.
+    #[error("the interface toward the neighbor is down or gone, or leads to another one now")]
+    PathGone,
     /// We have no room for its routes. It comes up again by itself.
     #[error("out of resources")]
     OutOfResources,
@@ -60,6 +64,7 @@ impl StopReason {
             Self::AdminShutdown { .. }
             | Self::Deconfigured
             | Self::MaximumPrefixes
+            | Self::PathGone
             | Self::Restart => true,
             Self::Reset { .. } | Self::ConfigChanged | Self::OutOfResources => false,
         }
@@ -75,7 +80,8 @@ impl StopReason {
             Self::ConfigChanged => notification::plain(code::CEASE, cease::CONFIG_CHANGE),
             Self::MaximumPrefixes => notification::plain(code::CEASE, cease::MAXIMUM_PREFIXES),
             Self::OutOfResources => notification::plain(code::CEASE, cease::OUT_OF_RESOURCES),
-            Self::Restart => return None,
+            // Nobody would hear it.
+            Self::PathGone | Self::Restart => return None,
         })
     }
 }

@@ -12,7 +12,7 @@ mod prefix;
 use super::View;
 use super::routes::{PathFate, Route, RoutePath, order};
 use evpn_dataplane::object::Change;
-use evpn_proto::types::RouteKey;
+use evpn_proto::types::{NeighborId, RouteKey};
 use evpn_rib::table::DestId;
 use std::net::IpAddr;
 
@@ -54,7 +54,7 @@ pub struct Candidate {
     /// The route, or the local entry.
     pub route: String,
     /// Who told; none for a local one.
-    pub peer: Option<IpAddr>,
+    pub peer: Option<NeighborId>,
     /// The VTEP; none for a local one.
     pub next_hop: Option<IpAddr>,
 }
@@ -83,7 +83,7 @@ impl Candidate {
             fate,
             reason: reason.into(),
             route: format!("{}{rd}{path_id}", route.key),
-            peer: path.peer,
+            peer: path.peer.clone(),
             next_hop: Some(path.attributes.next_hop),
         }
     }
@@ -94,7 +94,7 @@ impl Candidate {
             PathFate::Best(_) => None,
             PathFate::Rejected(why) => Some(Self::of(route, path, Fate::Rejected, why)),
             PathFate::Lost(step) => {
-                let best = route.paths.first().and_then(|best| best.peer);
+                let best = route.paths.first().and_then(|best| best.peer.as_ref());
                 let whose = best.map_or_else(|| "ours".to_owned(), |p| format!("that of {p}"));
                 let reason = format!("of the same route, {whose} is preferred by {step}");
                 Some(Self::of(route, path, Fate::Lost, reason))
