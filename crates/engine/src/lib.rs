@@ -45,6 +45,8 @@ mod restart;
 mod rib;
 mod sessions;
 pub mod settings;
+mod stretch;
+mod tell;
 mod underlay;
 mod unicast;
 pub mod view;

@@ -2,11 +2,12 @@
 //! of routes when a session ends.
 
 use crate::add_path::Announced;
-use crate::engine::{Engine, fill_group};
+use crate::engine::Engine;
 use crate::io::{Event, Now, Output};
 use crate::peer::{Peer, translate};
 use crate::rib::{GroupKey, Ribs};
 use crate::settings::Settings;
+use crate::tell::fill_group;
 use evpn_dataplane::facts::Link;
 use evpn_dataplane::object::IfIndex;
 use evpn_proto::bgp::aigp;
@@ -195,6 +196,7 @@ impl Engine {
         let group = rib.groups.entry(key).or_default();
         group.cache.clear();
         group.updates.join(index);
+        rib.tells_paths |= key.path_ids;
         if fresh {
             // A new group is told of every route that there is.
             fill_group(rib, &self.wants, key);
@@ -252,6 +254,7 @@ impl Engine {
         if group.updates.is_idle() {
             group.updates.clear(&mut rib.table);
             rib.groups.remove(&key);
+            rib.tells_paths = rib.groups.keys().any(|key| key.path_ids);
         }
     }
 
