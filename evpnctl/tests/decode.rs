@@ -224,3 +224,23 @@ fn the_examples_of_the_document_are_what_it_prints() {
         assert_eq!(String::from_utf8_lossy(&output.stdout), answer, "{arguments}");
     }
 }
+
+#[test]
+fn routes_of_other_families_are_read_where_they_were_agreed_on() {
+    // An UPDATE of RFC 4271: 10.1.0.0/16 by 192.0.2.1, and 99.0.0.0/8 withdrawn.
+    let update = "0002 0863 000e 40010100 400200 400304c0000201 100a01";
+    let read = |args: &[&str]| {
+        let output = decode(args, "");
+        (output.status.code().unwrap(), json(&output))
+    };
+    let (status, seen) = read(&["--as", "update", update]);
+    assert_eq!((status, &seen["action"]), (1, &json!("discard-nlri")), "not agreed on");
+    let (status, seen) = read(&["--family", "ipv4-unicast", "--as", "update", update]);
+    assert_eq!((status, &seen["action"]), (0, &json!("accept")));
+    let route = json!({ "family": "ipv4-unicast", "text": "10.1.0.0/16", "prefix": "10.1.0.0/16" });
+    assert_eq!(seen["routes"], json!([route]));
+    assert_eq!(seen["withdrawn"][0]["prefix"], "99.0.0.0/8");
+    let nlri = "60 0000fde9 0002fde800000064";
+    let (status, seen) = read(&["--family", "rt-constraint", "--as", "nlri", nlri]);
+    assert_eq!((status, &seen["routes"][0]["text"]), (0, &json!("65001:RT:65000:100/96")));
+}

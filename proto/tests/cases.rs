@@ -10,6 +10,7 @@ use evpn_proto::bgp::wire::{
     AsWidth, DecodeContext, EXTENDED_MESSAGE_LENGTH_MAX, FamilySet, SessionKind, decode,
     encode_attribute,
 };
+use evpn_proto::types::Family;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -50,7 +51,7 @@ fn reading(options: &BTreeSet<&str>) -> Reading {
 
 fn inspect(kind: &str, octets: &[u8], reading: &Reading) -> Inspection {
     match kind {
-        "nlri" => inspect_nlri(octets, reading.path_ids),
+        "nlri" => inspect_nlri(octets, Family::EVPN, reading.path_ids),
         "message" => inspect_message(octets, &reading.context, reading.path_ids),
         "update" => inspect_update(octets, &reading.context, reading.path_ids),
         other => panic!("{other}"),

@@ -11,7 +11,7 @@ use evpn_proto::bgp::wire::{
     AsWidth, DecodeContext, EXTENDED_MESSAGE_LENGTH_MAX, EncodeContext, FamilySet, SessionKind,
     encode_announcements, encode_attribute, encode_withdrawals,
 };
-use evpn_proto::types::{Membership, MulticastKey, Route, RouteKey, RouteType};
+use evpn_proto::types::{Family, Membership, MulticastKey, Route, RouteKey, RouteType};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -103,7 +103,7 @@ proptest! {
         context in any_context(),
         path_ids in any_path_ids(),
     ) {
-        check_sound(&inspect_nlri(&octets, path_ids));
+        check_sound(&inspect_nlri(&octets, Family::EVPN, path_ids));
         check_sound(&inspect_update(&octets, &context, path_ids));
         check_sound(&inspect_message(&octets, &context, path_ids));
     }
@@ -121,7 +121,7 @@ proptest! {
 
     #[test]
     fn routes_that_were_accepted_are_written_and_read_again(run in damaged("nlri")) {
-        let seen = inspect_nlri(&run, PathIds::Absent);
+        let seen = inspect_nlri(&run, Family::EVPN, PathIds::Absent);
         check_sound(&seen);
         let routes: Vec<Route> = seen.routes.into_iter().map(|seen| seen.route).collect();
         let wire = nlri(routes.iter());
@@ -166,7 +166,7 @@ proptest! {
 fn what_is_relayed_is_what_was_received_octet_for_octet() {
     let mut relayed = std::collections::BTreeSet::new();
     for run in cases("nlri") {
-        let seen = inspect_nlri(&run, PathIds::Absent);
+        let seen = inspect_nlri(&run, Family::EVPN, PathIds::Absent);
         let masked = seen.routes.iter().any(|seen| {
             // RFC 9136 §3.1: the key is the masked prefix, so bits beyond it are not kept.
             seen.route.key.route_type() == Some(RouteType::IP_PREFIX)
@@ -180,7 +180,7 @@ fn what_is_relayed_is_what_was_received_octet_for_octet() {
 }
 
 fn only(run: &str) -> Route {
-    let mut seen = inspect_nlri(&hex(run), PathIds::Absent);
+    let mut seen = inspect_nlri(&hex(run), Family::EVPN, PathIds::Absent);
     assert_eq!((seen.action, seen.routes.len()), (Action::Accept, 1), "{seen:?}");
     seen.routes.remove(0).route
 }

@@ -291,3 +291,62 @@ fn gobgp_is_told_what_it_wants_and_tells_what_we_want() {
     assert_eq!(evpnd.ctl(&["config", "reload"]).status, 0);
     expect("everything", HELD, &[100, 200]);
 }
+
+/// FRR 8.4 and evpnd on links that have no addresses but link-local ones: a spine and two leaves.
+#[test]
+fn a_fabric_on_links_without_addresses() {
+    let mut fabric = Fabric::new("unnumbered");
+    let [one, two, three] = [1, 2, 3].map(|n| node(&mut fabric, n));
+    for leaf in [&one, &two] {
+        let up = format!("to{}", leaf.number);
+        fabric.link((&leaf.ns, "to3"), (&three.ns, &up), MTU);
+    }
+    let [a, b] = hosts(&mut fabric, [&one, &two]);
+    let sessions: String = ["to1", "to2"]
+        .map(|link| {
+            format!(
+                " neighbor {link} interface remote-as external\n neighbor {link} timers 3 9\n \
+                 neighbor {link} timers connect 1\n"
+            )
+        })
+        .concat();
+    let evpn: String = ["to1", "to2"]
+        .map(|link| {
+            format!("  neighbor {link} activate\n  neighbor {link} attribute-unchanged next-hop\n")
+        })
+        .concat();
+    let bgpd = format!(
+        "router bgp 65003\n bgp router-id 10.0.0.3\n no bgp ebgp-requires-policy\n{sessions} \
+         address-family ipv4 unicast\n  network 10.0.0.3/32\n exit-address-family\n \
+         address-family l2vpn evpn\n{evpn}"
+    );
+    let frr = Frr::start(&fabric, &three, "", &bgpd);
+    let leaf = |number: u8| {
+        ours(number, &format!("\"10.0.0.{number}/32\""), &[])
+            + "[[neighbor]]\ninterface = \"to3\"\ngroup = \"fabric\"\n"
+    };
+    let first = Evpnd::start(&fabric, &one, &leaf(1));
+    holds_for(Duration::from_secs(2), "control: one leaf alone", || match a.ns.ping(&b.ip, 56) {
+        Err(_) => Ok(()),
+        Ok(()) => Err("packets pass"),
+    });
+    let _second = Evpnd::start(&fabric, &two, &leaf(2));
+    expect_ways(&one.ns, "10.0.0.2", 1);
+    reach_each_other(&a, &b);
+    let ours = one.ns.sh("ip -4 route show 10.0.0.2");
+    assert!(ours.contains("via inet6 fe80::") && ours.contains("dev to3"), "{ours}");
+    let theirs = three.ns.sh("ip -4 route show 10.0.0.1");
+    assert!(theirs.contains("via inet6 fe80::") && theirs.contains("dev to1"), "{theirs}");
+    let seen = frr.json("show bgp ipv4 unicast 10.0.0.1/32 json").unwrap();
+    assert_eq!(seen["paths"][0]["aspath"]["string"], "65001", "{seen}");
+    // A link that flaps takes the routes with it, and brings them back.
+    three.ns.ip("link set to1 down");
+    eventually(SOON, "the route goes with the link", || {
+        let routes = routes(&one.ns, "10.0.0.2");
+        if routes.is_empty() { Ok(()) } else { Err(format!("{routes:?}")) }
+    });
+    three.ns.ip("link set to1 up");
+    expect_ways(&one.ns, "10.0.0.2", 1);
+    reach_each_other(&a, &b);
+    drop(first);
+}

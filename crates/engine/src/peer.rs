@@ -16,7 +16,7 @@ use evpn_proto::bgp::message::{Family, Message};
 use evpn_proto::bgp::otc::{self, Egress};
 use evpn_proto::bgp::session::{self, ConnectionId, Negotiated, PeerKind, Session};
 use evpn_proto::bgp::wire::{self, AsWidth, DecodeContext, SessionKind, encode_end_of_rib};
-use evpn_proto::types::{Asn, NeighborId, Time};
+use evpn_proto::types::{Asn, NeighborId, Time, is_link_local};
 use evpn_rib::PeerIdx;
 use evpn_rib::attr_store::LOCAL_PREF_DEFAULT;
 use evpn_rib::decision::Source;
@@ -323,7 +323,11 @@ fn becomes_ours(family: Family, attributes: &PathAttributes, key: GroupKey) -> b
     match family {
         Family::EVPN => false,
         Family::RT_CONSTRAINT => true,
-        _ => key.audience == Audience::External || attributes.next_hop.is_unspecified(),
+        // A link-local next hop leads nowhere from elsewhere (RFC 2545 section 3).
+        _ => {
+            let hop = attributes.next_hop;
+            key.audience == Audience::External || hop.is_unspecified() || is_link_local(hop)
+        }
     }
 }
 

@@ -25,6 +25,7 @@ use evpn_proto::bgp::wire::error::Action;
 use evpn_proto::bgp::wire::{
     AsWidth, DecodeContext, EXTENDED_MESSAGE_LENGTH_MAX, FamilySet, SessionKind,
 };
+use evpn_proto::types::Family;
 use std::io::{self, Read};
 
 /// The most that is read from standard input, in octets: some thousand full messages in
@@ -35,15 +36,18 @@ const INPUT_OCTETS_MAX: u64 = 1 << 20;
 pub(crate) fn run(args: &DecodeArgs, form: Form) -> Outcome {
     let octets = hex::octets(&text(&args.hex)?).map_err(Failure::Usage)?;
     let path_ids = if args.add_path { PathIds::Present } else { PathIds::Absent };
+    let families: Vec<Family> = args.families.iter().map(|family| Family::from(*family)).collect();
+    let first = families.first().copied().unwrap_or(Family::EVPN);
     let context = DecodeContext {
         as_width: if args.two_octet_as { AsWidth::Two } else { AsWidth::Four },
         length_max: EXTENDED_MESSAGE_LENGTH_MAX,
-        families: FamilySet::EVPN,
+        families: families.iter().copied().collect(),
+        extended_next_hop: FamilySet::ALL,
         session: if args.ibgp { SessionKind::Internal } else { SessionKind::External },
         ..DecodeContext::INITIAL
     };
     let seen = match args.kind {
-        DecodeKind::Nlri => inspect_nlri(&octets, path_ids),
+        DecodeKind::Nlri => inspect_nlri(&octets, first, path_ids),
         DecodeKind::Message => inspect_message(&octets, &context, path_ids),
         DecodeKind::Update => inspect_update(&octets, &context, path_ids),
     };

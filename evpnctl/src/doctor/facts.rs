@@ -54,6 +54,8 @@ pub(crate) struct Intent {
     pub(crate) l3vnis: BTreeMap<Vni, String>,
     /// Whether routed prefixes may be IPv4, and IPv6.
     pub(crate) routed: Families,
+    /// Families of unicast routes that are passed on from one neighbor to another.
+    pub(crate) passes_on: Families,
     /// VNIs that are named and served.
     pub(crate) named: BTreeSet<Vni>,
     /// VNIs that are named and not served.

@@ -11,6 +11,7 @@ mod fib;
 pub(crate) use fib::{Fib, Way};
 
 use crate::engine::Engine;
+use crate::interface::FarEnd;
 use crate::rib::SelfHop;
 use evpn_dataplane::facts::{Link, LinkKind};
 use evpn_dataplane::object::IfIndex;
@@ -136,14 +137,13 @@ impl Engine {
         Some(nearest.0)
     }
 
-    /// The device that leads to a neighbour on the same link.
+    /// The device that leads to a neighbour on the same link, whether or not its session is up: while
+    /// it restarts its paths are kept.
     fn device_of(&self, peer: PeerIdx) -> Option<IfIndex> {
-        let ends = self.peer(peer)?.session.endpoints()?;
-        match ends.remote {
-            SocketAddr::V6(remote) if remote.ip().is_unicast_link_local() => {
-                Some(IfIndex(remote.scope_id())).filter(|device| device.0 != 0)
-            }
-            remote => self.connected_device(remote.ip().to_canonical()),
+        let peer = self.peer(peer)?;
+        match peer.far_end.as_ref().and_then(FarEnd::remote) {
+            Some((_, device)) => Some(device),
+            None => self.connected_device(peer.address()?),
         }
     }
 

@@ -18,7 +18,7 @@ use evpn_dataplane::object::IfIndex;
 use evpn_dataplane::observe::PROTOCOL;
 use evpn_netlink::Requests;
 use evpn_netlink::survey::{Device, Survey};
-use evpn_proto::types::NeighborId;
+use evpn_proto::types::{Family, NeighborId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::IpAddr;
@@ -166,6 +166,7 @@ fn intent(config: &Config, survey: Option<&Survey>, underlay: &BTreeSet<IfIndex>
     Intent {
         l3vnis: config.vrfs.iter().map(|vrf| (vrf.l3vni, vrf.name.clone())).collect(),
         routed,
+        passes_on: passes_on(config),
         named: named(true),
         disabled: named(false),
         all_vnis: config.evpn.advertise_all_vni,
@@ -174,6 +175,15 @@ fn intent(config: &Config, survey: Option<&Survey>, underlay: &BTreeSet<IfIndex>
         port: config.router.port,
         receive_buffer: config.dataplane.receive_buffer,
     }
+}
+
+/// The unicast families of which one neighbor's routes can be told to another.
+fn passes_on(config: &Config) -> Families {
+    let speaks = |family: Family| {
+        let named = config.neighbors.iter().filter(|n| n.families.contains(&family)).count();
+        named > 1
+    };
+    Families { ipv4: speaks(Family::IPV4_UNICAST), ipv6: speaks(Family::IPV6_UNICAST) }
 }
 
 /// What the daemon said of itself, and what follows from it.

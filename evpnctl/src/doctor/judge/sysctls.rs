@@ -61,6 +61,8 @@ pub(super) fn judge(fabric: &Fabric<'_>, survey: &Survey) -> Vec<Finding> {
     if fabric.served.iter().any(|served| served.l3) {
         findings.extend(forwarding(fabric));
         findings.extend(hashing(fabric));
+    } else {
+        findings.extend(transit(fabric));
     }
     findings.extend(reverse_path(fabric));
     findings.extend(bridge_netfilter(fabric));
@@ -105,6 +107,28 @@ fn forwarding(fabric: &Fabric<'_>) -> Vec<Finding> {
             .breaks(format!("the switch drops what it should route for {}", vrfs(fabric)))
     });
     or_ok(found.collect(), "ip-forward", "packets are routed")
+}
+
+/// A speaker that tells one neighbor of another's routes is taken at its word. Where a VRF is routed
+/// more is asked for already.
+fn transit(fabric: &Fabric<'_>) -> Vec<Finding> {
+    let Some(families) = fabric.facts.intent.as_ref().map(|intent| intent.passes_on) else {
+        return Vec::new();
+    };
+    let keys =
+        [(families.ipv4, "net.ipv4.ip_forward"), (families.ipv6, "net.ipv6.conf.all.forwarding")];
+    let off = keys.into_iter().filter(|(on, key)| *on && value(fabric, key) == Some("0"));
+    let found = off.map(|(_, key)| {
+        finding("ip-forward", State::Wrong, key, "0", "1").breaks(
+            "neighbors are told of each other's unicast routes by way of this switch, and what they \
+             send by them is dropped",
+        )
+    });
+    let found: Vec<Finding> = found.collect();
+    match families.ipv4 || families.ipv6 {
+        true => or_ok(found, "ip-forward", "packets are routed"),
+        false => found,
+    }
 }
 
 fn hashing(fabric: &Fabric<'_>) -> Vec<Finding> {

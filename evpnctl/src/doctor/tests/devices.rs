@@ -329,6 +329,23 @@ fn without_a_vrf_nothing_of_routing_is_asked_for() {
 }
 
 #[test]
+fn who_passes_on_unicast_routes_has_to_forward() {
+    let mut facts = facts();
+    let intent = facts.intent.as_mut().unwrap();
+    intent.l3vnis.clear();
+    intent.disabled.insert(vni(4000));
+    intent.passes_on.ipv4 = true;
+    for key in ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"] {
+        set(&mut facts, key, "0");
+    }
+    let found = unwell(&facts);
+    let said: Vec<_> = found.iter().map(|finding| (finding.check, finding.state)).collect();
+    assert_eq!(said, [("ip-forward", State::Wrong)], "{found:?}");
+    set(&mut facts, "net.ipv4.ip_forward", "1");
+    assert_eq!(unwell(&facts), vec![]);
+}
+
+#[test]
 fn a_family_that_nobody_routes_is_not_asked_for() {
     let mut facts = facts();
     facts.intent.as_mut().unwrap().routed.ipv6 = false;

@@ -122,6 +122,7 @@ fn intent() -> Intent {
     Intent {
         l3vnis: [(vni(4000), "red".to_owned())].into(),
         routed: Families { ipv4: true, ipv6: true },
+        passes_on: Families::default(),
         named: [vni(100)].into(),
         disabled: [vni(666)].into(),
         all_vnis: true,

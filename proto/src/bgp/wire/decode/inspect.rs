@@ -98,9 +98,9 @@ pub fn inspect_update(octets: &[u8], context: &DecodeContext, path_ids: PathIds)
     seen
 }
 
-/// Looks at a run of NLRI as it stands in MP_REACH_NLRI of family 25/70.
-pub fn inspect_nlri(octets: &[u8], path_ids: PathIds) -> Inspection {
-    let run = Run { rest: Reader::new(octets), family: Family::EVPN, path_ids };
+/// Looks at a run of NLRI as it stands in MP_REACH_NLRI of a family.
+pub fn inspect_nlri(octets: &[u8], family: Family, path_ids: PathIds) -> Inspection {
+    let run = Run { rest: Reader::new(octets), family, path_ids };
     let mut seen = Inspection::default();
     match routes(run, Direction::Announced) {
         Ok(found) => {
