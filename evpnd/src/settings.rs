@@ -18,6 +18,7 @@ use evpn_engine::settings::{
     VrfSettings,
 };
 use evpn_proto::bgp::session::{self, GracefulRestartConfig, Mode, SessionConfig};
+use evpn_proto::types::Family;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -160,6 +161,12 @@ fn neighbor(
     session.keepalive_time = neighbor.keepalive;
     session.connect_retry = neighbor.connect_retry;
     session.families = neighbor.families.clone();
+    let may_have_several = |family: &&Family| **family != Family::RT_CONSTRAINT;
+    session.add_path = neighbor
+        .add_path
+        .iter()
+        .flat_map(|mode| neighbor.families.iter().filter(may_have_several).map(|f| (*f, *mode)))
+        .collect();
     session.role = neighbor.role;
     session.role_strict = neighbor.role_strict;
     session.mode = if neighbor.passive { Mode::Passive } else { Mode::Active };
@@ -339,6 +346,7 @@ mod tests {
     use super::*;
     use evpn_config::{Source, load};
     use evpn_energy::{Inputs, Level, OverrideRequest, State, UnixSeconds, decide};
+    use evpn_proto::bgp::message::AddPath;
     use evpn_proto::bgp::role::Role;
     use evpn_proto::types::Time;
 
@@ -358,7 +366,8 @@ mod tests {
                     [[neighbor]]\naddress = \"10.0.0.2\"\nas = 65002\nrole = \"customer\"\n\
                     role-strict = true\nshutdown-message = \"moves\"\n\
                     [[neighbor]]\naddress = \"10.0.0.3\"\nas = \"internal\"\n\
-                    [[neighbor]]\naddress = \"10.0.0.4\"\nas = 65002\naigp = true\n";
+                    [[neighbor]]\naddress = \"10.0.0.4\"\nas = 65002\naigp = true\n\
+                    add-path = \"send\"\nfamilies = [\"ipv4-unicast\", \"rt-constraint\"]\n";
         let config = load(&[Source::new("evpnd.toml", text)]).unwrap().config;
         let of = |n| neighbor(&config, n, Ipv4Addr::new(10, 0, 0, 1), Boot::Same);
         let all: Vec<NeighborSettings> = config.neighbors.iter().map(of).collect();
@@ -366,6 +375,8 @@ mod tests {
         assert_eq!((session.role, session.role_strict), (Some(Role::Customer), true));
         assert!(session.enhanced_route_refresh && session.check().is_ok());
         assert_eq!(all[0].shutdown_message, "moves");
+        assert_eq!((session.add_path.len(), all[1].session.add_path.len()), (0, 0));
+        assert_eq!(all[2].session.add_path, [(Family::IPV4_UNICAST, AddPath::Send)]);
         assert_eq!(all.iter().map(|n| n.aigp).collect::<Vec<_>>(), [false, true, true]);
         assert_eq!((all[1].session.role, all[1].shutdown_message.as_str()), (None, ""));
     }

@@ -145,6 +145,9 @@ pub struct RoutePath {
     pub path_from: PathFrom,
     /// The neighbour that sent it; none for ours.
     pub peer_id: Option<NeighborId>,
+    /// The path identifier that it came with, where the neighbour sends any (RFC 7911).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub addpath_rx_id: Option<u32>,
     /// AS path in the usual notation, empty for ours and within the AS.
     pub path: String,
     /// `IGP`, `EGP` or `incomplete`.

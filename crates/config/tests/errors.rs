@@ -518,6 +518,25 @@ fn a_role_is_for_a_neighbor_of_another_as_and_strictness_for_one_with_a_role() {
 }
 
 #[test]
+fn several_paths_go_one_way_or_both_and_memberships_have_none() {
+    let neighbor = |keys: &str| format!("[[neighbor]]\naddress = \"10.0.0.2\"\nas = 65002\n{keys}");
+    for (keys, line) in [
+        (
+            "add-path = \"recieve\"",
+            "6:12: add-path is \"recieve\"; it must be \"receive\" or \"send\" or \"both\"; \
+             did you mean \"receive\"?",
+        ),
+        (
+            "add-path = \"send\"\nfamilies = [\"rt-constraint\"]",
+            "6:12: add-path is of no use with rt-constraint alone; remove it: of what a neighbor \
+             wants there is one path",
+        ),
+    ] {
+        assert_refused(&neighbor(keys), &[line]);
+    }
+}
+
+#[test]
 fn a_role_of_a_group_is_its_members() {
     let text = "[[group]]\nname = \"isp\"\nas = \"external\"\nrole = \"customer\"\nrole-strict = true\n\
                 [[neighbor]]\naddress = \"10.0.0.2\"\ngroup = \"isp\"\n\

@@ -13,11 +13,12 @@ use crate::import::{
 };
 use crate::interface::RouterPort;
 use crate::io::{ClearKind, Event, Input, Now, Output};
-use crate::peer::{Peer, Sender, export_to};
+use crate::peer::{Peer, Sender};
 use crate::peers::Peers;
 use crate::restart::{Complete, Restart};
-use crate::rib::{GroupKey, Rib, Ribs};
+use crate::rib::Ribs;
 use crate::settings::{EnergySettings, Settings};
+use crate::tell::{fill_group, tell_groups, tell_others};
 use crate::underlay::{Underlaid, Underlay};
 use crate::unicast::Unicast;
 use crate::vrf::Vrf;
@@ -408,6 +409,9 @@ impl Engine {
                     rib.table.let_go(id);
                 }
             }
+            if let Some(rib) = self.ribs.get_mut(family) {
+                tell_others(rib, &self.wants, budget);
+            }
         }
     }
 
@@ -643,28 +647,6 @@ impl Engine {
                     self.send_again(now, peer, family);
                 }
             }
-        }
-    }
-}
-
-/// A best path changed: every group hears of it.
-fn tell_groups(rib: &mut Rib, wants: &Wants, id: DestId) {
-    for key in rib.groups.keys().copied().collect::<smallvec::SmallVec<[_; 4]>>() {
-        let export = export_to(rib, wants, id, key);
-        if let Some(group) = rib.groups.get_mut(&key) {
-            group.updates.change(&mut rib.table, id, export);
-        }
-    }
-}
-
-/// A group hears of every route that there is.
-pub(crate) fn fill_group(rib: &mut Rib, wants: &Wants, key: GroupKey) {
-    let all: Vec<DestId> = rib.table.iter().map(|(id, _)| id).collect();
-    for id in all {
-        let export = export_to(rib, wants, id, key);
-        let Some(group) = rib.groups.get_mut(&key) else { return };
-        if group.updates.is_otherwise(id, export) {
-            group.updates.change(&mut rib.table, id, export);
         }
     }
 }

@@ -24,6 +24,7 @@
     )
 )]
 
+mod add_path;
 mod constraints;
 mod dynamic;
 mod energy;
@@ -44,6 +45,8 @@ mod restart;
 mod rib;
 mod sessions;
 pub mod settings;
+mod stretch;
+mod tell;
 mod underlay;
 mod unicast;
 pub mod view;

@@ -5,37 +5,30 @@ use crate::interface::FarEnd;
 use crate::io::{Event, Output};
 use crate::peers::Former;
 use crate::refresh::Refreshes;
-use crate::rib::{Audience, Encoded, GroupKey, Own, Rib, Ribs, SelfHop};
+use crate::rib::{Audience, GroupKey, Rib, Ribs, SelfHop};
 use crate::settings::NeighborSettings;
-use bytes::{Bytes, BytesMut};
+use crate::stretch::next_octets;
+use bytes::Bytes;
 use evpn_dataplane::object::IfIndex;
 use evpn_proto::bgp::aigp;
 use evpn_proto::bgp::attributes::{Community, ExtCommunity, PathAttributes};
 use evpn_proto::bgp::message::{Family, Message};
 use evpn_proto::bgp::otc::{self, Egress};
 use evpn_proto::bgp::session::{self, ConnectionId, Negotiated, PeerKind, Session};
-use evpn_proto::bgp::wire::error::EncodeError;
-use evpn_proto::bgp::wire::{
-    self, AsWidth, DecodeContext, SessionKind, encode_attributes, encode_end_of_rib,
-};
-use evpn_proto::types::{Asn, NeighborId, Route, Time, is_link_local};
+use evpn_proto::bgp::wire::{self, AsWidth, DecodeContext, SessionKind, encode_end_of_rib};
+use evpn_proto::types::{Asn, NeighborId, Time, is_link_local};
 use evpn_rib::PeerIdx;
-use evpn_rib::attr_store::{AttrId, LOCAL_PREF_DEFAULT};
+use evpn_rib::attr_store::LOCAL_PREF_DEFAULT;
 use evpn_rib::decision::Source;
 use evpn_rib::table::{DestId, Path, PeerInfo};
-use evpn_rib::update_group::{Export, Stretch};
+use evpn_rib::update_group::Export;
 use std::collections::BTreeMap;
-use std::mem::discriminant;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Octets that may be on their way to a neighbour's socket; beyond it waits in the tables.
 pub(crate) const SEND_WINDOW_OCTETS: usize = 256 * 1024;
-/// Changes that are encoded at a time.
-const BATCH_MAX: usize = 4096;
-/// Stretches that are kept for those who come behind.
-const CACHE_MAX: usize = 8;
 /// How long what a neighbour wants is waited for (RFC 4684 section 6).
 const WANTS_WAIT: Duration = Duration::from_secs(60);
 
@@ -198,6 +191,7 @@ impl Peer {
                 otc: otc::Rules::of(family, negotiated.role),
                 self_hop: self_hop(family),
                 alone: is_alone(family).then_some(self.index),
+                path_ids: negotiated.add_path_sent.contains(family),
             },
             end_of_rib_sent: false,
             end_of_rib_received: false,
@@ -281,14 +275,21 @@ pub(crate) struct Sender {
 
 /// What a change of best path means to a group.
 pub(crate) fn export_to(rib: &Rib, wants: &Wants, id: DestId, key: GroupKey) -> Export {
-    let Some(best) = rib.told_path(id, key) else { return Export::Withdraw };
-    let Some(attributes) = rib.store.get(best.attributes) else { return Export::Withdraw };
+    match rib.told_path(id, key) {
+        Some(best) if is_told(rib, wants, best, key) => Export::Announce(best.peer),
+        _ => Export::Withdraw,
+    }
+}
+
+/// Whether a path is told to a group, but for the neighbour from which it came.
+pub(crate) fn is_told(rib: &Rib, wants: &Wants, path: &Path, key: GroupKey) -> bool {
+    let Some(attributes) = rib.store.get(path.attributes) else { return false };
     let is_wanted = |peer| rib.family != Family::EVPN || wants.takes(peer, attributes);
     if !key.alone.is_none_or(is_wanted) {
-        return Export::Withdraw;
+        return false;
     }
     if becomes_ours(rib.family, attributes, key) && key.self_hop.is_none() {
-        return Export::Withdraw;
+        return false;
     }
     let well_known = |c| attributes.has_community(c);
     let external = key.audience == Audience::External;
@@ -296,20 +297,16 @@ pub(crate) fn export_to(rib: &Rib, wants: &Wants, id: DestId, key: GroupKey) -> 
         || (external && no_export(attributes))
         || key.otc.withholds(attributes)
     {
-        return Export::Withdraw;
+        return false;
     }
-    let reflects =
-        |info: &PeerInfo| info.route_reflector_client || key.audience != Audience::Internal;
     // RFC 4456 section 6: a client's routes go to everybody, those of others to clients; without
     // clients what an internal neighbour told stays with us.
-    match reflected(rib, best, key) {
-        Some(info) if !reflects(info) => Export::Withdraw,
-        _ => Export::Announce(best.peer),
-    }
+    reflected(rib, path, key)
+        .is_none_or(|info| info.route_reflector_client || key.audience != Audience::Internal)
 }
 
 /// The internal neighbour whose path is told to internal neighbours of this group.
-fn reflected<'a>(rib: &'a Rib, path: &Path, key: GroupKey) -> Option<&'a PeerInfo> {
+pub(crate) fn reflected<'a>(rib: &'a Rib, path: &Path, key: GroupKey) -> Option<&'a PeerInfo> {
     let info = rib.table.peer(path.peer)?;
     (info.source == Source::Internal && key.audience != Audience::External).then_some(info)
 }
@@ -387,160 +384,6 @@ pub(crate) fn outgoing(
 
 const fn is_link_bandwidth(community: &ExtCommunity) -> bool {
     matches!(community.0, [0x40, 0x04, ..])
-}
-
-/// The next stretch for a neighbour; none if it is current.
-///
-/// A route that cannot be told to the group is withdrawn from it, lest the group keep what it was
-/// told before; the text says so, once for each kind of error.
-fn next_octets(
-    rib: &mut Rib,
-    key: GroupKey,
-    peer: PeerIdx,
-    sender: &Sender,
-) -> Option<(Encoded, Option<String>)> {
-    let group = rib.groups.get(&key)?;
-    if group.updates.is_current(peer) {
-        return None;
-    }
-    let from = group.updates.cursor(peer)?;
-    if let Some(cached) = group.cache.iter().find(|c| c.from == from) {
-        return Some((cached.clone(), None));
-    }
-    let stretch = group.updates.next_stretch(from, BATCH_MAX);
-    let shared = stretch.is_some();
-    let stretch = stretch.unwrap_or_else(|| {
-        let batch = group.updates.next_batch(peer, BATCH_MAX);
-        let announce = batch.announce.into_iter().map(|id| (id, PeerIdx::LOCAL)).collect();
-        Stretch { to: batch.to, announce, withdraw: batch.withdraw }
-    });
-    let mut out = BytesMut::new();
-    put_withdrawals(rib, &stretch.withdraw, key, &mut out);
-    let mut by_source: Vec<(PeerIdx, Told)> = stretch
-        .announce
-        .iter()
-        .filter_map(|(id, source)| Some((*source, told(rib, *id, key)?)))
-        .collect();
-    // Stable: within one set of attributes the order of change stays.
-    by_source.sort_by_key(|(source, told)| (*source, told.set()));
-    let mut untold = Vec::new();
-    let mut own = Vec::new();
-    let mut messages = count_messages(&out);
-    for of_source in by_source.chunk_by(|a, b| a.0 == b.0) {
-        let begin = out.len();
-        for set in of_source.chunk_by(|a, b| a.1.set() == b.1.set()) {
-            let set: Vec<Told> = set.iter().map(|(_, told)| *told).collect();
-            untold.extend(put_announcements(rib, &set, key, sender, &mut out));
-        }
-        let count = count_messages(out.get(begin..).unwrap_or_default());
-        messages += count;
-        if let Some((source, _)) = of_source.first() {
-            own.push(Own { source: *source, begin, end: out.len(), messages: count });
-        }
-    }
-    let ids: Vec<DestId> = untold.iter().map(|(id, _)| *id).collect();
-    let begin = out.len();
-    put_withdrawals(rib, &ids, key, &mut out);
-    messages += count_messages(out.get(begin..).unwrap_or_default());
-    let encoded = Encoded { from, to: stretch.to, messages, octets: out.freeze(), own };
-    let first = untold.first().copied();
-    let group = rib.groups.get_mut(&key)?;
-    if shared {
-        if group.cache.len() >= CACHE_MAX {
-            group.cache.pop_front();
-        }
-        group.cache.push_back(encoded.clone());
-    }
-    let news = first.filter(|(_, error)| {
-        group.untold.replace(discriminant(error)) != Some(discriminant(error))
-    });
-    let text = news.and_then(|(id, error)| {
-        let route = &rib.table.get(id)?.key;
-        Some(format!(
-            "{} cannot be told to it, the first is {route}: {error}",
-            routes(untold.len())
-        ))
-    });
-    Some((encoded, text))
-}
-
-/// A route to be told: what leaves alike has the same attributes and the same originator.
-#[derive(Clone, Copy, Debug)]
-struct Told {
-    attributes: AttrId,
-    originator: Option<Ipv4Addr>,
-    id: DestId,
-}
-
-impl Told {
-    const fn set(&self) -> (AttrId, Option<Ipv4Addr>) {
-        (self.attributes, self.originator)
-    }
-}
-
-fn told(rib: &Rib, id: DestId, key: GroupKey) -> Option<Told> {
-    let best = rib.told_path(id, key)?;
-    let originator = reflected(rib, best, key).map(|info| info.router_id);
-    Some(Told { attributes: best.attributes, originator, id })
-}
-
-fn routes(count: usize) -> String {
-    if count == 1 { "1 route".to_owned() } else { format!("{count} routes") }
-}
-
-/// Withdraws, where need be one at a time: a key that cannot be written was never told either.
-fn put_withdrawals(rib: &Rib, ids: &[DestId], key: GroupKey, out: &mut BytesMut) {
-    let keys = ids.iter().filter_map(|id| Some((&rib.table.get(*id)?.key, None)));
-    if wire::withdraw(keys.clone(), key.length_max, out).is_err() {
-        for one in keys {
-            let _never_told = wire::withdraw(std::iter::once(one), key.length_max, out);
-        }
-    }
-}
-
-/// Announces what shares a set of attributes, where need be one at a time; returns what cannot be
-/// announced.
-fn put_announcements(
-    rib: &Rib,
-    set: &[Told],
-    key: GroupKey,
-    sender: &Sender,
-    out: &mut BytesMut,
-) -> Vec<(DestId, EncodeError)> {
-    let Some(first) = set.first() else { return Vec::new() };
-    let Some(attributes) = rib.store.get(first.attributes) else { return Vec::new() };
-    let outgoing = outgoing(attributes, rib.family, key, sender, first.originator);
-    let octets = match encode_attributes(&outgoing, rib.family, key.as_width()) {
-        Ok(octets) => octets,
-        Err(error) => return set.iter().map(|told| (told.id, error)).collect(),
-    };
-    let routes: Vec<(DestId, Route)> = set
-        .iter()
-        .filter_map(|told| {
-            let dest = rib.table.get(told.id)?;
-            Some((told.id, rib.table.route(dest, rib.told_path(told.id, key)?)))
-        })
-        .collect();
-    let shared = wire::Shared::new(&octets, &outgoing, rib.family);
-    let all = routes.iter().map(|(_, route)| (route, None));
-    if wire::announce(&shared, all, key.length_max, out).is_ok() {
-        return Vec::new();
-    }
-    let mut one =
-        |route| wire::announce(&shared, std::iter::once((route, None)), key.length_max, out).err();
-    routes.iter().filter_map(|(id, route)| Some((*id, one(route)?))).collect()
-}
-
-/// How many messages stand in the octets, by their length fields.
-fn count_messages(mut octets: &[u8]) -> u64 {
-    let mut count = 0;
-    while let Some([high, low]) = octets.get(16..18) {
-        let length = usize::from(u16::from_be_bytes([*high, *low]));
-        let Some(rest) = octets.get(length.max(wire::HEADER_LENGTH)..) else { break };
-        octets = rest;
-        count += 1;
-    }
-    count
 }
 
 /// A session's message as octets.

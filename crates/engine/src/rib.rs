@@ -12,7 +12,7 @@ use evpn_proto::bgp::wire::error::EncodeError;
 use evpn_proto::types::{Family, Route, RouteKey};
 use evpn_rib::PeerIdx;
 use evpn_rib::attr_store::{AttrId, AttrStore};
-use evpn_rib::table::{DestId, Outcome, Path, Reject, Table};
+use evpn_rib::table::{DestId, Outcome, Path, PathKey, Reject, Table, Which};
 use evpn_rib::update_group::UpdateGroup;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem::Discriminant;
@@ -35,6 +35,8 @@ pub(crate) struct GroupKey {
     /// The neighbour, where it is told what nobody else is: the EVPN routes that it wants, and what
     /// others want (RFC 4684).
     pub(crate) alone: Option<PeerIdx>,
+    /// Its neighbours are told every path, each with an identifier (RFC 7911).
+    pub(crate) path_ids: bool,
 }
 
 /// Where we are to be reached, seen from a neighbour.
@@ -130,7 +132,7 @@ impl Ribs {
 
     /// Whether a change of a best path has not been dealt with.
     pub(crate) fn is_dirty(&self) -> bool {
-        self.iter().any(|rib| !rib.dirty.is_empty())
+        self.iter().any(|rib| !rib.dirty.is_empty() || !rib.others.is_empty())
     }
 
     /// The families, in the order in which neighbours are told of them: RFC 4684 section 6 has
@@ -147,6 +149,10 @@ pub(crate) struct Rib {
     pub(crate) groups: BTreeMap<GroupKey, Group>,
     /// Destinations whose best path changed and has not been dealt with, in order; each is held.
     pub(crate) dirty: Vec<DestId>,
+    /// Destinations of which another path changed, where a group is told every path; each is held.
+    pub(crate) others: Vec<DestId>,
+    /// Whether a group is told every path.
+    pub(crate) tells_paths: bool,
     /// Of families that forward by several paths at once: destinations of which any path changed.
     pub(crate) touched: BTreeSet<RouteKey>,
 }
@@ -159,6 +165,8 @@ impl Rib {
             table: Table::default(),
             groups: BTreeMap::new(),
             dirty: Vec::new(),
+            others: Vec::new(),
+            tells_paths: false,
             touched: BTreeSet::new(),
         }
     }
@@ -169,6 +177,12 @@ impl Rib {
             // last group of neighbours has let go of it in the meantime.
             self.table.hold(id);
             self.dirty.push(id);
+        }
+        if let Outcome::OthersChanged(id) = outcome
+            && self.tells_paths
+        {
+            self.table.hold(id);
+            self.others.push(id);
         }
         let (Outcome::BestChanged(id) | Outcome::OthersChanged(id)) = outcome else { return };
         if self.family == Family::RT_CONSTRAINT {
@@ -185,8 +199,8 @@ impl Rib {
     }
 
     /// Rejects a neighbour's path, or no longer does.
-    pub(crate) fn set_reject(&mut self, peer: PeerIdx, id: DestId, reject: Option<Reject>) {
-        let outcome = self.table.set_reject(&self.store, peer, id, reject);
+    pub(crate) fn set_reject(&mut self, from: PathKey, id: DestId, reject: Option<Reject>) {
+        let outcome = self.table.set_reject(&self.store, from, id, reject);
         self.note(outcome);
     }
 
@@ -203,25 +217,26 @@ impl Rib {
     /// A neighbour's route. The caller keeps its own use of the set of attributes.
     pub(crate) fn announce(
         &mut self,
-        peer: PeerIdx,
+        from: impl Into<PathKey>,
         route: Route,
         attributes: AttrId,
         reject: Option<Reject>,
-    ) {
+    ) -> Outcome {
         self.store.retain(attributes);
-        let outcome = self.table.announce(&mut self.store, peer, route, attributes, reject);
+        let outcome = self.table.announce(&mut self.store, from, route, attributes, reject);
         self.note(outcome);
+        outcome
     }
 
     /// A neighbour's withdrawal.
-    pub(crate) fn withdraw(&mut self, peer: PeerIdx, key: &RouteKey) {
-        let outcome = self.table.withdraw(&mut self.store, peer, key);
+    pub(crate) fn withdraw(&mut self, from: impl Into<PathKey>, key: &RouteKey) {
+        let outcome = self.table.withdraw(&mut self.store, from, key);
         self.note(outcome);
     }
 
-    /// Removes a neighbour's path.
-    pub(crate) fn remove(&mut self, peer: PeerIdx, id: DestId) {
-        let outcome = self.table.remove_path(&mut self.store, peer, id);
+    /// Removes a neighbour's paths from a destination.
+    pub(crate) fn remove(&mut self, peer: PeerIdx, id: DestId, which: Which) {
+        let outcome = self.table.remove_paths(&mut self.store, peer, id, which);
         self.note(outcome);
     }
 

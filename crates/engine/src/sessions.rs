@@ -1,11 +1,13 @@
 //! The engine's side of its sessions: who dials us, what UPDATEs do to the tables, and what becomes
 //! of routes when a session ends.
 
-use crate::engine::{Engine, fill_group};
+use crate::add_path::Announced;
+use crate::engine::Engine;
 use crate::io::{Event, Now, Output};
 use crate::peer::{Peer, translate};
 use crate::rib::{GroupKey, Ribs};
 use crate::settings::Settings;
+use crate::tell::fill_group;
 use evpn_dataplane::facts::Link;
 use evpn_dataplane::object::IfIndex;
 use evpn_proto::bgp::aigp;
@@ -17,10 +19,10 @@ use evpn_proto::bgp::session::{
     Routes, StopReason,
 };
 use evpn_proto::bgp::wire::error::Action;
-use evpn_proto::types::{Family, Route, RouteKey, RtMembership, Time, can_be_vtep};
+use evpn_proto::types::{Family, RouteKey, RtMembership, Time, can_be_vtep};
 use evpn_rib::PeerIdx;
 use evpn_rib::decision::Source;
-use evpn_rib::table::{PeerInfo, Reject, Which};
+use evpn_rib::table::{Outcome, PathKey, PeerInfo, Reject, Which};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -194,6 +196,7 @@ impl Engine {
         let group = rib.groups.entry(key).or_default();
         group.cache.clear();
         group.updates.join(index);
+        rib.tells_paths |= key.path_ids;
         if fresh {
             // A new group is told of every route that there is.
             fill_group(rib, &self.wants, key);
@@ -253,6 +256,7 @@ impl Engine {
         if group.updates.is_idle() {
             group.updates.clear(&mut rib.table);
             rib.groups.remove(&key);
+            rib.tells_paths = rib.groups.keys().any(|key| key.path_ids);
         }
     }
 
@@ -280,7 +284,7 @@ impl Engine {
             {
                 self.rewanted.insert(index);
             }
-            rib.remove(index, id);
+            rib.remove(index, id, which);
         }
     }
 
@@ -313,16 +317,19 @@ impl Engine {
             self.end_of_rib(index, family);
             return;
         }
-        for key in &update.withdrawn {
-            if self.exchanges(index, key.family()) {
-                self.withdraw(index, key);
+        let ids = update.path_ids;
+        for (place, key) in update.withdrawn.iter().enumerate() {
+            let family = key.family();
+            if self.exchanges(index, family) {
+                self.withdraw(self.withdrawn_path(index, family, ids.withdrawn.get(place)), key);
             }
         }
         if let Some(attributes) = update.attributes {
-            self.announce(now, index, attributes, update.announced);
-        }
-        if let Some(Classic { attributes, announced }) = update.classic {
+            let announced = Announced { routes: update.announced, path_ids: ids.announced };
             self.announce(now, index, attributes, announced);
+        }
+        if let Some(Classic { attributes, announced: routes }) = update.classic {
+            self.announce(now, index, attributes, Announced { routes, path_ids: ids.classic });
         }
     }
 
@@ -347,13 +354,13 @@ impl Engine {
         up.is_some_and(|up| up.exchange(family).is_some())
     }
 
-    fn withdraw(&mut self, index: PeerIdx, key: &RouteKey) {
+    fn withdraw(&mut self, from: PathKey, key: &RouteKey) {
         let Some(rib) = self.ribs.get_mut(key.family()) else { return };
-        rib.withdraw(index, key);
+        rib.withdraw(from, key);
         if let RouteKey::RtMembership(gone) = key
-            && self.wants.remove(index, gone)
+            && self.wants.remove(from.peer, gone)
         {
-            self.rewanted.insert(index);
+            self.rewanted.insert(from.peer);
         }
     }
 
@@ -363,9 +370,9 @@ impl Engine {
         now: Now,
         index: PeerIdx,
         attributes: Arc<PathAttributes>,
-        routes: Vec<Route>,
+        announced: Announced,
     ) {
-        let Some(family) = routes.first().map(|route| route.key.family()) else { return };
+        let Some(family) = announced.routes.first().map(|route| route.key.family()) else { return };
         let Some(peer) = self.peer(index).filter(|_| self.exchanges(index, family)) else { return };
         let Some(up) = peer.up.as_ref() else { return };
         let attributes = if peer.settings.aigp { attributes } else { without_aigp(attributes) };
@@ -379,7 +386,8 @@ impl Engine {
         let Some(rib) = self.ribs.get_mut(family) else { return };
         // One use of the set for each route, looked up once.
         let Some(set) = rib.store.intern(&attributes) else { return };
-        for route in routes {
+        let mut too_many = 0;
+        for (from, route) in announced.from(index) {
             let reject = reject.or_else(|| no_host(&route.key));
             if let RouteKey::RtMembership(membership) = route.key {
                 let changed = match reject {
@@ -390,9 +398,12 @@ impl Engine {
                     self.rewanted.insert(index);
                 }
             }
-            rib.announce(index, route, set, reject);
+            if rib.announce(from, route, set, reject) == Outcome::TooMany {
+                too_many += 1;
+            }
         }
         rib.store.release(set);
+        self.too_many_paths(index, too_many);
         self.check_limit(now, index, family);
     }
 

@@ -5,6 +5,8 @@
 //! neighbouring AS the best by MED is found first, then the winners are compared without it.
 
 use crate::attr_store::DecisionKey;
+use crate::path::PathId;
+use smallvec::SmallVec;
 use std::cmp::{Ordering, Reverse};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -31,6 +33,8 @@ pub struct Candidate<'a> {
     pub router_id: Ipv4Addr,
     /// The neighbour's address.
     pub peer: IpAddr,
+    /// The identifier it came with, if the neighbour sends any.
+    pub path_id: Option<PathId>,
 }
 
 /// The step at which one path beat another.
@@ -58,6 +62,8 @@ pub enum Step {
     ClusterList,
     /// A lower neighbour's address.
     PeerAddress,
+    /// A lower path identifier of the same neighbour.
+    PathId,
 }
 
 impl fmt::Display for Step {
@@ -74,6 +80,7 @@ impl fmt::Display for Step {
             Self::RouterId => "router id",
             Self::ClusterList => "CLUSTER_LIST length",
             Self::PeerAddress => "neighbor address",
+            Self::PathId => "path identifier",
         })
     }
 }
@@ -114,8 +121,10 @@ impl Candidate<'_> {
             (a_id.cmp(&b_id), Step::RouterId),
             (a.cluster_list_length.cmp(&b.cluster_list_length), Step::ClusterList),
             (self.peer.cmp(&other.peer), Step::PeerAddress),
+            // No RFC says so; without it paths that a neighbour tells apart would be equal.
+            (self.path_id.cmp(&other.path_id), Step::PathId),
         ];
-        first_difference(steps).unwrap_or((Ordering::Equal, Step::PeerAddress))
+        first_difference(steps).unwrap_or((Ordering::Equal, Step::PathId))
     }
 
     /// Less means preferred. Transitive only among paths of one neighbouring AS, or with equal
@@ -137,15 +146,17 @@ fn first_difference<const N: usize>(steps: [(Ordering, Step); N]) -> Option<(Ord
 /// The best of each neighbouring AS is found first, so that MEDs, which compare only there, cannot
 /// make the outcome depend on the order (RFC 4451 section 1.1).
 pub fn best(candidates: &[Candidate<'_>]) -> Option<usize> {
-    let beaten_in_its_as = |(i, c): &(usize, &Candidate<'_>)| {
-        candidates.iter().enumerate().any(|(j, other)| {
-            j != *i
-                && other.key.neighbour_as == c.key.neighbour_as
-                && other.compare(c).0.then(j.cmp(i)).is_lt()
-        })
-    };
-    let winners = candidates.iter().enumerate().filter(|c| !beaten_in_its_as(c));
-    winners.min_by(|(i, a), (j, b)| a.compare(b).0.then(i.cmp(j))).map(|(i, _)| i)
+    let mut winners: SmallVec<[(usize, &Candidate<'_>); 4]> = SmallVec::new();
+    for (i, c) in candidates.iter().enumerate() {
+        let of_its_as =
+            |(_, w): &&mut (_, &Candidate<'_>)| w.key.neighbour_as == c.key.neighbour_as;
+        match winners.iter_mut().find(of_its_as) {
+            Some(winner) if c.compare(winner.1).0.is_lt() => *winner = (i, c),
+            Some(_) => {}
+            None => winners.push((i, c)),
+        }
+    }
+    winners.into_iter().min_by(|(i, a), (j, b)| a.compare(b).0.then(i.cmp(j))).map(|(i, _)| i)
 }
 
 #[cfg(test)]
@@ -171,7 +182,8 @@ mod tests {
 
     fn candidate(key: &DecisionKey, n: u8) -> Candidate<'_> {
         let address = Ipv4Addr::new(10, 0, 0, n);
-        Candidate { key, source: Source::External, router_id: address, peer: address.into() }
+        let (source, peer) = (Source::External, address.into());
+        Candidate { key, source, router_id: address, peer, path_id: None }
     }
 
     #[test]

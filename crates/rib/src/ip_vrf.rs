@@ -38,7 +38,8 @@ pub struct PrefixPath {
 impl PrefixPath {
     fn candidate(&self) -> Candidate<'_> {
         let Self { key, source, router_id, peer, .. } = self;
-        Candidate { key, source: *source, router_id: *router_id, peer: *peer }
+        let path_id = None;
+        Candidate { key, source: *source, router_id: *router_id, peer: *peer, path_id }
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! - [`attr_store`]: path attributes, each set stored once.
 //! - [`table`]: every route with the paths of every neighbour (Adj-RIB-In and Loc-RIB in one).
+//! - [`path`]: what names a path within a route.
 //! - [`decision`]: which path of a route is preferred, and why.
 //! - [`update_group`]: what neighbours that are told the same are told (Adj-RIB-Out).
 //! - [`mac_vrf`]: hosts of one L2VNI: mobility, local against remote.
@@ -27,6 +28,7 @@ pub mod attr_store;
 pub mod decision;
 pub mod ip_vrf;
 pub mod mac_vrf;
+pub mod path;
 pub mod slab;
 pub mod table;
 pub mod update_group;

@@ -6,13 +6,18 @@
 //! **A destination exists while somebody needs it: a path, or a neighbour still to be told of its
 //! end** ([`Table::hold`]).
 
+mod overlays;
+mod paths;
 mod refresh;
 
 use crate::attr_store::{AttrId, AttrStore};
 use crate::decision::{self, Candidate, Source, Step};
+pub use crate::path::{PathId, PathKey};
 use crate::slab::Slab;
 use crate::{Map, PeerIdx};
-use evpn_proto::types::{Esi, Label, Route, RouteKey, Time};
+use evpn_proto::types::{Label, Route, RouteKey, Time};
+use overlays::{Beside, Overlays};
+pub use paths::PATHS_MAX;
 use smallvec::SmallVec;
 use std::hash::BuildHasher;
 use std::net::{IpAddr, Ipv4Addr};
@@ -58,13 +63,13 @@ impl Reject {
     }
 }
 
-/// One neighbour's path to a destination. Small: there is one for each route and neighbour.
+/// A neighbour's path to a destination. Small: there is one for each route and neighbour.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Path {
     /// Its attributes.
     pub attributes: AttrId,
-    /// ESI and gateway, where it has either.
-    overlay: Option<OverlayId>,
+    /// ESI, gateway and path identifier, where it has any.
+    beside: Beside,
     /// When it last said something else, in whole seconds of the shell's clock.
     pub changed_at_seconds: u32,
     /// First label.
@@ -95,7 +100,7 @@ pub enum Stale {
 impl Path {
     /// Whether it carries an ESI or a gateway beside its key.
     pub const fn has_overlay(&self) -> bool {
-        self.overlay.is_some()
+        matches!(self.beside, Beside::Overlay(_) | Beside::OverlayAndPathId(_))
     }
 
     /// Second label.
@@ -104,28 +109,28 @@ impl Path {
     }
 }
 
-/// ESI and gateway of the few routes that have them, stored aside. `NonZero` keeps a path small.
-type OverlayId = std::num::NonZeroU32;
+/// The place of no path.
+const NONE: u32 = u32::MAX;
 
 /// A destination with its paths.
 #[derive(Debug)]
 pub struct Dest {
     /// Its name.
     pub key: RouteKey,
-    /// Every neighbour's path, in order of the neighbours.
+    /// Every neighbour's paths, in order of the neighbours and their identifiers.
     paths: SmallVec<[Path; 1]>,
-    best: Option<PeerIdx>,
+    /// The place of the preferred one among them, or [`NONE`].
+    best: u32,
     holders: u16,
 }
 
 impl Dest {
     /// The preferred path.
     pub fn best(&self) -> Option<&Path> {
-        let best = self.best?;
-        self.paths.iter().find(|p| p.peer == best)
+        self.paths.get(usize::try_from(self.best).ok()?)
     }
 
-    /// Every path, in order of the neighbours.
+    /// Every path, in order of the neighbours and their identifiers.
     pub fn paths(&self) -> &[Path] {
         &self.paths
     }
@@ -143,6 +148,8 @@ pub struct PeerInfo {
     /// Whether we reflect its routes to every internal neighbour (RFC 4456).
     pub route_reflector_client: bool,
 }
+
+const _: () = assert!(size_of::<Dest>() <= size_of::<RouteKey>() + 48);
 
 /// How many paths a neighbour has in the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -164,6 +171,8 @@ pub enum Outcome {
     OthersChanged(DestId),
     /// Nothing that anybody else could see.
     Unchanged,
+    /// The neighbour has [`PATHS_MAX`] other paths to the destination, and this one was not taken.
+    TooMany,
 }
 
 /// The table.
@@ -172,7 +181,7 @@ pub struct Table {
     dests: Slab<Dest>,
     /// Number and hash of each destination: growing reads no destination.
     index: hashbrown::HashTable<(u32, u32)>,
-    overlays: Slab<(Esi, Option<IpAddr>)>,
+    overlays: Overlays,
     peers: Map<PeerIdx, PeerInfo>,
     counts: Map<PeerIdx, PathCounts>,
     seconds: u32,
@@ -189,20 +198,6 @@ impl Table {
     /// How many paths a neighbour has here.
     pub fn counts(&self, peer: PeerIdx) -> PathCounts {
         self.counts.get(&peer).copied().unwrap_or_default()
-    }
-
-    fn count(&mut self, path: &Path) {
-        let counts = self.counts.entry(path.peer).or_default();
-        counts.held += 1;
-        counts.rejected += usize::from(path.reject.is_some());
-        counts.stale += usize::from(path.stale == Stale::Yes);
-    }
-
-    fn uncount(&mut self, path: &Path) {
-        let counts = self.counts.entry(path.peer).or_default();
-        counts.held = counts.held.saturating_sub(1);
-        counts.rejected = counts.rejected.saturating_sub(usize::from(path.reject.is_some()));
-        counts.stale = counts.stale.saturating_sub(usize::from(path.stale == Stale::Yes));
     }
 
     /// Tells who a neighbour is; before its first path, and again when that changes.
@@ -252,107 +247,20 @@ impl Table {
 
     /// The route as `path` announces it, ready to be sent on.
     pub fn route(&self, dest: &Dest, path: &Path) -> Route {
-        let overlay = path.overlay.and_then(|id| self.overlays.get(id.get() - 1));
-        let (esi, gateway) = overlay.copied().unwrap_or_default();
+        let (esi, gateway) = self.overlays.of(path.beside);
         let key = dest.key.clone();
         Route { key, esi, gateway, label1: path.label1, label2: path.label2() }
     }
 
-    /// Stores a neighbour's path in place of its former one. The caller gives up its use of
-    /// `attributes` to the table.
-    pub fn announce(
-        &mut self,
-        store: &mut AttrStore,
-        peer: PeerIdx,
-        route: Route,
-        attributes: AttrId,
-        reject: Option<Reject>,
-    ) -> Outcome {
-        let path = self.path(peer, &route, attributes, reject);
-        let Some(id) = self.find_or_insert(route.key) else {
-            store.release(attributes);
-            return Outcome::Unchanged;
-        };
-        let Some(dest) = self.dests.get_mut(id.0) else { return Outcome::Unchanged };
-        let position = dest.paths.iter().position(|p| p.peer >= peer).unwrap_or(dest.paths.len());
-        let former = match dest.paths.get_mut(position) {
-            Some(slot) if slot.peer == peer => Some(std::mem::replace(slot, path)),
-            _ => {
-                dest.paths.insert(position, path);
-                None
-            }
-        };
-        let same = former.filter(|f| {
-            let Path { stale, overlay, changed_at_seconds, .. } = path;
-            let refreshed = Path { stale, overlay, changed_at_seconds, ..*f };
-            refreshed == path && self.same_overlay(f.overlay, path.overlay)
-        });
-        if let (Some(same), Some(slot)) = (same, self.slot(id, peer)) {
-            slot.changed_at_seconds = same.changed_at_seconds;
-        }
-        self.count(&path);
-        if let Some(former) = former {
-            self.uncount(&former);
-            self.release(store, &former);
-        }
-        if same.is_some() { Outcome::Unchanged } else { self.decide(store, id, Some(peer)) }
+    /// What names a path within its destination.
+    pub fn path_key(&self, path: &Path) -> PathKey {
+        self.overlays.path_key(path)
     }
 
-    fn slot(&mut self, id: DestId, peer: PeerIdx) -> Option<&mut Path> {
-        self.dests.get_mut(id.0)?.paths.iter_mut().find(|p| p.peer == peer)
-    }
-
-    fn path(
-        &mut self,
-        peer: PeerIdx,
-        route: &Route,
-        attributes: AttrId,
-        reject: Option<Reject>,
-    ) -> Path {
-        let plain = route.esi.is_zero() && route.gateway.is_none();
-        let overlay = if plain { None } else { self.overlays.insert((route.esi, route.gateway)) };
-        Path {
-            attributes,
-            overlay: overlay.and_then(|id| OverlayId::new(id.saturating_add(1))),
-            changed_at_seconds: self.seconds,
-            label1: route.label1,
-            label2: route.label2.unwrap_or_default(),
-            peer,
-            reject,
-            stale: Stale::No,
-        }
-    }
-
-    fn same_overlay(&self, a: Option<OverlayId>, b: Option<OverlayId>) -> bool {
-        let read = |id: Option<OverlayId>| id.and_then(|id| self.overlays.get(id.get() - 1));
-        read(a) == read(b)
-    }
-
-    fn release(&mut self, store: &mut AttrStore, path: &Path) {
-        store.release(path.attributes);
-        if let Some(id) = path.overlay {
-            self.overlays.remove(id.get() - 1);
-        }
-    }
-
-    /// Removes a neighbour's path.
-    pub fn withdraw(&mut self, store: &mut AttrStore, peer: PeerIdx, key: &RouteKey) -> Outcome {
-        match self.find(key) {
-            Some(id) => self.remove_path(store, peer, id),
-            None => Outcome::Unchanged,
-        }
-    }
-
-    /// Removes a neighbour's path from a destination.
-    pub fn remove_path(&mut self, store: &mut AttrStore, peer: PeerIdx, id: DestId) -> Outcome {
-        let Some(dest) = self.dests.get_mut(id.0) else { return Outcome::Unchanged };
-        let Some(position) = dest.paths.iter().position(|p| p.peer == peer) else {
-            return Outcome::Unchanged;
-        };
-        let path = dest.paths.remove(position);
-        self.uncount(&path);
-        self.release(store, &path);
-        self.decide(store, id, Some(peer))
+    /// The path of a name.
+    pub fn path(&self, id: DestId, key: PathKey) -> Option<&Path> {
+        let paths = &self.dests.get(id.0)?.paths;
+        paths.get(self.overlays.place(paths, key).ok()?)
     }
 
     /// Marks every path of a neighbour as stale, so that forwarding goes on while it restarts.
@@ -369,12 +277,7 @@ impl Table {
 
     /// The destinations of a neighbour's paths, or of some of them.
     pub fn of_peer(&self, peer: PeerIdx, which: Which) -> Vec<DestId> {
-        let wanted = |p: &Path| match which {
-            _ if p.peer != peer => false,
-            Which::All => true,
-            Which::Stale => p.stale == Stale::Yes,
-            Which::Unrefreshed => p.stale == Stale::Unrefreshed,
-        };
+        let wanted = |path: &Path| which.takes(peer, path);
         self.iter().filter(|(_, d)| d.paths.iter().any(wanted)).map(|(id, _)| id).collect()
     }
 
@@ -391,27 +294,35 @@ impl Table {
         if let Some((id, _)) = self.index.find(spread(hash), same) {
             return Some(DestId(*id));
         }
-        let dest = Dest { key, paths: SmallVec::new(), best: None, holders: 0 };
+        let dest = Dest { key, paths: SmallVec::new(), best: NONE, holders: 0 };
         let id = self.dests.insert(dest)?;
         self.index.insert_unique(spread(hash), (id, hash), |(_, hash)| spread(*hash));
         Some(DestId(id))
     }
 
-    /// Decides anew. `touched` is the neighbour whose path changed: if it was or is the best, what
-    /// others see has changed even if the best path's owner has not.
-    fn decide(&mut self, store: &AttrStore, id: DestId, touched: Option<PeerIdx>) -> Outcome {
+    /// Decides anew. `former` was the best path, and `touched` says something else than before: if
+    /// it is the best, what others see has changed even if the best path is still the same.
+    fn decide(
+        &mut self,
+        store: &AttrStore,
+        id: DestId,
+        former: Option<PathKey>,
+        touched: Option<PathKey>,
+    ) -> Outcome {
         let Some(dest) = self.dests.get(id.0) else { return Outcome::Unchanged };
         let best = match dest.paths.as_slice() {
-            [only] => Some(only.peer).filter(|_| only.reject.is_none()),
-            paths => self.best_of(store, paths),
+            [only] => Some(0).filter(|_| only.reject.is_none()),
+            paths => self.best_of(store, paths, None),
         };
+        let overlays = &self.overlays;
         let Some(dest) = self.dests.get_mut(id.0) else { return Outcome::Unchanged };
-        let former = std::mem::replace(&mut dest.best, best);
+        dest.best = best.and_then(|place| u32::try_from(place).ok()).unwrap_or(NONE);
+        let best = dest.best().map(|best| overlays.path_key(best));
         if former != best || (best.is_some() && best == touched) {
             return Outcome::BestChanged(id);
         }
         self.collect(id);
-        if touched.is_some() && self.dests.get(id.0).is_some() {
+        if self.dests.get(id.0).is_some() {
             return Outcome::OthersChanged(id);
         }
         Outcome::Unchanged
@@ -424,9 +335,9 @@ impl Table {
         let Some(preferred) = self.candidate(store, best) else { return Vec::new() };
         let equal = |path: &&Path| {
             path.reject.is_none()
-                && self.candidate(store, path).is_some_and(|other| {
-                    path.peer == best.peer || preferred.compare_cost(&other).0.is_eq()
-                })
+                && self
+                    .candidate(store, path)
+                    .is_some_and(|other| preferred.compare_cost(&other).0.is_eq())
         };
         dest.paths.iter().filter(equal).collect()
     }
@@ -438,46 +349,27 @@ impl Table {
         dest: &'a Dest,
         peer: PeerIdx,
     ) -> Option<&'a Path> {
-        let others: SmallVec<[Path; 4]> =
-            dest.paths.iter().filter(|path| path.peer != peer).copied().collect();
-        let best = self.best_of(store, &others)?;
-        dest.paths.iter().find(|path| path.peer == best)
+        dest.paths.get(self.best_of(store, &dest.paths, Some(peer))?)
     }
 
-    /// Rejects a neighbour's path, or no longer does.
-    pub fn set_reject(
-        &mut self,
-        store: &AttrStore,
-        peer: PeerIdx,
-        id: DestId,
-        reject: Option<Reject>,
-    ) -> Outcome {
-        let Some(slot) = self.slot(id, peer) else { return Outcome::Unchanged };
-        let former = std::mem::replace(&mut slot.reject, reject);
-        if former == reject {
-            return Outcome::Unchanged;
-        }
-        let counts = self.counts.entry(peer).or_default();
-        counts.rejected = match (former, reject) {
-            (None, Some(_)) => counts.rejected.saturating_add(1),
-            (Some(_), None) => counts.rejected.saturating_sub(1),
-            _ => counts.rejected,
-        };
-        self.decide(store, id, Some(peer))
-    }
-
-    fn best_of(&self, store: &AttrStore, paths: &[Path]) -> Option<PeerIdx> {
-        let eligible: SmallVec<[&Path; 4]> = paths.iter().filter(|p| p.reject.is_none()).collect();
-        let candidates: SmallVec<[Candidate<'_>; 4]> =
-            eligible.iter().filter_map(|p| self.candidate(store, p)).collect();
-        decision::best(&candidates).and_then(|i| eligible.get(i)).map(|p| p.peer)
+    /// The place of the preferred path, of those that did not come from `beside`.
+    fn best_of(&self, store: &AttrStore, paths: &[Path], beside: Option<PeerIdx>) -> Option<usize> {
+        let takes_part = |path: &Path| path.reject.is_none() && Some(path.peer) != beside;
+        let (places, candidates): (SmallVec<[usize; 4]>, SmallVec<[Candidate<'_>; 4]>) = paths
+            .iter()
+            .enumerate()
+            .filter(|(_, path)| takes_part(path))
+            .filter_map(|(place, path)| Some((place, self.candidate(store, path)?)))
+            .unzip();
+        decision::best(&candidates).and_then(|i| places.get(i)).copied()
     }
 
     /// The path as the decision sees it.
     pub fn candidate<'a>(&self, store: &'a AttrStore, path: &Path) -> Option<Candidate<'a>> {
-        let info = self.peers.get(&path.peer)?;
+        let &PeerInfo { source, router_id, address, .. } = self.peers.get(&path.peer)?;
         let key = store.decision_key(path.attributes)?;
-        Some(Candidate { key, source: info.source, router_id: info.router_id, peer: info.address })
+        let path_id = self.path_key(path).path_id;
+        Some(Candidate { key, source, router_id, peer: address, path_id })
     }
 
     /// The step at which the best path beat `loser`.
@@ -530,6 +422,17 @@ pub enum Which {
     Stale,
     /// Those not told again since it began to tell everything again.
     Unrefreshed,
+}
+
+impl Which {
+    fn takes(self, peer: PeerIdx, path: &Path) -> bool {
+        match self {
+            _ if path.peer != peer => false,
+            Self::All => true,
+            Self::Stale => path.stale == Stale::Yes,
+            Self::Unrefreshed => path.stale == Stale::Unrefreshed,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -637,7 +540,7 @@ mod tests {
         let counts = PathCounts { held: 2, rejected: 0, stale: 1 };
         assert_eq!(rib.table.counts(PeerIdx(1)), counts);
         for id in rib.table.of_peer(PeerIdx(1), Which::All) {
-            rib.table.remove_path(&mut rib.store, PeerIdx(1), id);
+            rib.table.remove_paths(&mut rib.store, PeerIdx(1), id, Which::All);
         }
         assert_eq!(rib.table.counts(PeerIdx(1)), PathCounts::default());
         assert_eq!(rib.table.counts(PeerIdx(2)).held, 1);

@@ -7,9 +7,18 @@
 //!
 //! **A slow neighbour costs a cursor: memory is bounded by the table, never by how often it
 //! changes.** A withdrawn route stays as a tombstone until every neighbour has passed it.
+//!
+//! Neighbours that take path identifiers (RFC 7911) are in groups of their own, which are told of
+//! changes by [`UpdateGroup::change_paths`] alone: on a change of any path of a route they are told
+//! all of them, and which identifiers are gone.
+
+mod next;
+mod path_ids;
 
 use crate::table::{DestId, Table};
 use crate::{Map, PeerIdx};
+pub use next::{Batch, Stretch};
+use path_ids::PathIds;
 use std::collections::VecDeque;
 
 /// Void entries that a log may have beside as many as there are others.
@@ -51,28 +60,6 @@ struct Member {
     retelling: u64,
 }
 
-/// The next changes that a neighbour is to be told.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Batch {
-    /// The cursor afterwards.
-    pub to: u64,
-    /// Routes whose best path to announce, in order of change.
-    pub announce: Vec<DestId>,
-    /// Routes to withdraw.
-    pub withdraw: Vec<DestId>,
-}
-
-/// The next changes of every neighbour at a cursor; each leaves out what came from itself.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Stretch {
-    /// The cursor afterwards.
-    pub to: u64,
-    /// Routes whose best path to announce with its source, in order of change.
-    pub announce: Vec<(DestId, PeerIdx)>,
-    /// Routes to withdraw.
-    pub withdraw: Vec<DestId>,
-}
-
 /// A group of neighbours.
 #[derive(Debug, Default)]
 pub struct UpdateGroup {
@@ -81,7 +68,8 @@ pub struct UpdateGroup {
     /// Routes in the order of their changes; the first has the number after `before`.
     log: VecDeque<DestId>,
     before: u64,
-    /// The numbers of withdrawals that somebody may still have to be told, ascending.
+    /// The numbers of changes that ended something of which somebody may still have to be told,
+    /// ascending.
     tombstones: VecDeque<u64>,
     members: Vec<Member>,
     /// How many of the announced routes came from each neighbour, who is not told them back.
@@ -89,6 +77,8 @@ pub struct UpdateGroup {
     announced: usize,
     /// Entries of the log that are not void.
     live: usize,
+    /// Of a group with path identifiers: those of each route in the log.
+    paths: Map<DestId, PathIds>,
 }
 
 impl UpdateGroup {
@@ -220,6 +210,18 @@ impl UpdateGroup {
             *self.from.entry(is).or_default() += 1;
             self.announced = self.announced.saturating_add(1);
         }
+        self.note(table, id, former, export, withdraw_at_source);
+    }
+
+    /// Puts a change at the end of the log.
+    fn note(
+        &mut self,
+        table: &mut Table,
+        id: DestId,
+        former: Option<Out>,
+        export: Export,
+        withdraw_at_source: bool,
+    ) {
         self.log.push_back(id);
         let sequence = self.last();
         self.put(id, Out { sequence, export, withdraw_at_source });
@@ -230,13 +232,18 @@ impl UpdateGroup {
             self.live = self.live.saturating_add(1);
             table.hold(id);
         }
-        if export == Export::Withdraw {
+        if self.has_ended(id, export) {
             self.tombstones.push_back(sequence);
             self.collect(table);
         }
         if self.log.len() > self.live.saturating_mul(2).saturating_add(VOID_MAX) {
             self.compact();
         }
+    }
+
+    /// Whether something of a route ended that is told so.
+    fn has_ended(&self, id: DestId, export: Export) -> bool {
+        export == Export::Withdraw || self.paths.get(&id).is_some_and(PathIds::has_ended)
     }
 
     /// Drops what is void from the log. What stays gets new numbers, all of them above the old
@@ -261,7 +268,7 @@ impl UpdateGroup {
             };
             log.push_back(id);
             out.sequence = last.saturating_add(count(log.len()));
-            if out.export == Export::Withdraw {
+            if self.has_ended(id, out.export) {
                 self.tombstones.push_back(out.sequence);
             }
             self.put(id, out);
@@ -291,57 +298,6 @@ impl UpdateGroup {
         self.members.iter().find(|m| m.peer == peer)
     }
 
-    /// What to tell everybody at a cursor next, `count_max` changes at most; none where neighbours
-    /// differ in more than what came from themselves ([`UpdateGroup::next_batch`] knows then).
-    pub fn next_stretch(&self, cursor: u64, count_max: usize) -> Option<Stretch> {
-        let mut stretch = Stretch { to: cursor, ..Stretch::default() };
-        let joined_last = self.members.iter().map(|m| m.joined).max().unwrap_or(0);
-        let mut told = 0;
-        for sequence in cursor.max(self.before).saturating_add(1)..=self.last() {
-            let change = self.at(sequence);
-            if change.is_some() && told == count_max {
-                break;
-            }
-            stretch.to = sequence;
-            let Some((id, out)) = change else { continue };
-            told += 1;
-            match out.export {
-                Export::Announce(source)
-                    if out.withdraw_at_source && self.member(source).is_some() =>
-                {
-                    return None;
-                }
-                Export::Announce(source) => stretch.announce.push((id, source)),
-                Export::Withdraw if sequence <= joined_last => return None,
-                Export::Withdraw => stretch.withdraw.push(id),
-            }
-        }
-        Some(stretch)
-    }
-
-    /// What to tell the neighbour next, `count_max` changes at most. Empty when it is current.
-    pub fn next_batch(&self, peer: PeerIdx, count_max: usize) -> Batch {
-        let Some(member) = self.member(peer) else { return Batch::default() };
-        let mut batch = Batch { to: member.cursor, ..Batch::default() };
-        let mut told = 0;
-        for sequence in member.cursor.max(self.before).saturating_add(1)..=self.last() {
-            let change = self.at(sequence);
-            if change.is_some() && told == count_max {
-                break;
-            }
-            batch.to = sequence;
-            let Some((id, out)) = change else { continue };
-            told += 1;
-            match out.export {
-                Export::Announce(source) if source != peer => batch.announce.push(id),
-                Export::Announce(_) if !out.withdraw_at_source => {}
-                _ if sequence <= member.joined => {}
-                _ => batch.withdraw.push(id),
-            }
-        }
-        batch
-    }
-
     /// The neighbour has been told all up to `to`.
     pub fn advance(&mut self, table: &mut Table, peer: PeerIdx, to: u64) {
         if let Some(member) = self.members.iter_mut().find(|m| m.peer == peer) {
@@ -355,7 +311,14 @@ impl UpdateGroup {
         let passed = self.members.iter().map(|m| m.cursor).min().unwrap_or(u64::MAX);
         while let Some(sequence) = self.tombstones.front().copied().filter(|s| *s <= passed) {
             self.tombstones.pop_front();
-            let Some((id, _)) = self.at(sequence) else { continue };
+            let Some((id, out)) = self.at(sequence) else { continue };
+            if out.export != Export::Withdraw {
+                if let Some(path_ids) = self.paths.get_mut(&id) {
+                    path_ids.forget_ended();
+                }
+                continue;
+            }
+            self.paths.remove(&id);
             self.put(id, Out::NOTHING);
             self.live = self.live.saturating_sub(1);
             table.let_go(id);
@@ -474,12 +437,12 @@ mod tests {
             Some(stretch)
         });
         let (to, announce, withdraw) = match stretch {
-            Some(Stretch { to, announce, withdraw }) => {
+            Some(Stretch { to, announce, withdraw, .. }) => {
                 let others = announce.into_iter().filter(|(_, source)| *source != peer);
                 (to, others.map(|(id, _)| id).collect(), withdraw)
             }
             None => {
-                let Batch { to, announce, withdraw } = group.next_batch(peer, at_most);
+                let Batch { to, announce, withdraw, .. } = group.next_batch(peer, at_most);
                 (to, announce, withdraw)
             }
         };

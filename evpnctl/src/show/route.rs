@@ -52,7 +52,8 @@ pub(super) fn add_path(lines: &mut Lines, path: &RoutePath, notation: AsNotation
         (PathFrom::Local, _) => "local".to_owned(),
         (_, peer) => format!("from {}", or_dash(peer)),
     };
-    let mut text = format!("via {} {from}", next_hop(path));
+    let path_id = path.addpath_rx_id.map(|id| format!(" path-id {id}")).unwrap_or_default();
+    let mut text = format!("via {} {from}{path_id}", next_hop(path));
     if let Some(vni) = &path.vni {
         let vni = vni.iter().map(u32::to_string).collect::<Vec<_>>().join("/");
         text += &format!(" vni {vni}");

@@ -115,6 +115,7 @@ fn path(path: &seen::RoutePath) -> RoutePath {
             Source::Internal => PathFrom::Internal,
         },
         peer_id: path.peer.as_ref().map(neighbors::named),
+        addpath_rx_id: path.path_id.map(|id| id.0),
         path: as_path(&attributes.as_path),
         origin: match attributes.origin {
             Origin::Igp => "IGP",

@@ -8,6 +8,7 @@ use super::wire::error::{Action, UpdateError};
 pub use crate::types::Family;
 use crate::types::{Asn, Route, RouteKey};
 use bytes::Bytes;
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,6 +93,16 @@ impl AddPath {
     /// Whether it would send them.
     pub const fn sends(self) -> bool {
         matches!(self, Self::Send | Self::Both)
+    }
+}
+
+impl fmt::Display for AddPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Receive => "receive",
+            Self::Send => "send",
+            Self::Both => "both",
+        })
     }
 }
 

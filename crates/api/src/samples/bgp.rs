@@ -225,6 +225,7 @@ pub(super) fn best() -> RoutePath {
         rejected: None,
         path_from: PathFrom::External,
         peer_id: Some(v4(10, 0, 0, 2).into()),
+        addpath_rx_id: None,
         path: "65001 65011".into(),
         origin: "IGP".into(),
         loc_prf: None,

@@ -15,6 +15,7 @@ use crate::value::{
     PeerAs, as_duration, as_neighbor_id, as_optional_text, as_text, as_texts, show_duration,
 };
 use crate::{Effect, suggest};
+use evpn_proto::bgp::message::AddPath;
 use evpn_proto::bgp::role::Role;
 use evpn_proto::types::{Asn, Family, NeighborId};
 use serde::Serialize;
@@ -66,6 +67,9 @@ pub struct Neighbor {
     pub shutdown_message: Option<String>,
     /// Whether the accumulated IGP metric is taken from it and told to it (RFC 7311).
     pub aigp: bool,
+    /// Whether several paths to a route are taken from it or sent to it (RFC 7911); none: neither.
+    #[serde(serialize_with = "as_optional_text")]
+    pub add_path: Option<AddPath>,
     /// The TCP port to connect to.
     pub port: u16,
     /// The hold time that we propose, whole seconds, 0 or at least 3 s (RFC 4271 section 4.2).
@@ -491,6 +495,7 @@ fn complete(
     }
     let internal = asn.is_internal(router.asn);
     session::check(&common.session, section, reading, internal);
+    session::check_add_path(&common.session, &common.families, section, reading);
     let aigp = session::aigp(&common.session, section, reading, internal);
     if common.ttl_security.is_some() && section.has("multihop") {
         let message = "ttl-security and multihop exclude each other".to_owned();
@@ -528,6 +533,7 @@ fn complete(
         role_strict: common.session.role_strict,
         shutdown_message: common.session.shutdown_message,
         aigp,
+        add_path: common.session.add_path,
         port: common.port,
         hold,
         keepalive,

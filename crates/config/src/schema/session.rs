@@ -1,5 +1,5 @@
 //! Keys of a `[[neighbor]]` or `[[group]]` that say how its session is used: roles, what is said at a
-//! shutdown, AIGP.
+//! shutdown, AIGP, several paths.
 //!
 //! **What makes no sense for a neighbor is refused where it is written, never ignored.**
 
@@ -9,8 +9,10 @@ use crate::parse::{self, Parsed};
 use crate::problem::Problem;
 use crate::section::{Reading, Section};
 use crate::source::Node;
+use evpn_proto::bgp::message::AddPath;
 use evpn_proto::bgp::role::Role;
 use evpn_proto::bgp::session::SHUTDOWN_TEXT_OCTETS_MAX;
+use evpn_proto::types::Family;
 
 pub(super) const KEYS: &[Key] = &[
     Key {
@@ -41,6 +43,13 @@ pub(super) const KEYS: &[Key] = &[
         why: "RFC 7311 section 3.4: the metric must not leave the networks of one administration",
         effect: Effect::ResetsSession,
     },
+    Key {
+        name: "add-path",
+        kind: "\"receive\", \"send\" or \"both\"",
+        default: Default::Unset,
+        why: "several paths to a route (RFC 7911) take room at both ends: for those who use them",
+        effect: Effect::ResetsSession,
+    },
 ];
 
 /// Their values.
@@ -49,6 +58,7 @@ pub(super) struct Session {
     pub(super) role_strict: bool,
     pub(super) shutdown_message: Option<String>,
     aigp: Option<bool>,
+    pub(super) add_path: Option<AddPath>,
 }
 
 pub(super) fn read(section: &Section<'_>, reading: &mut Reading) -> Session {
@@ -59,11 +69,14 @@ pub(super) fn read(section: &Section<'_>, reading: &mut Reading) -> Session {
         ("rs-server", Role::RsServer),
         ("rs-client", Role::RsClient),
     ];
+    const ADD_PATH: &[(&str, AddPath)] =
+        &[("receive", AddPath::Receive), ("send", AddPath::Send), ("both", AddPath::Both)];
     Session {
         role: section.opt(reading, "role", parse::word(ROLES)),
         role_strict: section.get(reading, "role-strict", parse::boolean),
         shutdown_message: section.opt(reading, "shutdown-message", shutdown_message),
         aigp: section.opt(reading, "aigp", parse::boolean),
+        add_path: section.opt(reading, "add-path", parse::word(ADD_PATH)),
     }
 }
 
@@ -94,6 +107,20 @@ pub(super) fn check(
         let message = "role-strict is of no use without role".to_owned();
         let help = "write role too, or remove role-strict";
         section.refuse(reading, "role-strict", message, help.into());
+    }
+}
+
+/// Refuses several paths where no family can have them.
+pub(super) fn check_add_path(
+    session: &Session,
+    families: &[Family],
+    section: &Section<'_>,
+    reading: &mut Reading,
+) {
+    if session.add_path.is_some() && families == [Family::RT_CONSTRAINT] {
+        let message = "add-path is of no use with rt-constraint alone".to_owned();
+        let help = "remove it: of what a neighbor wants there is one path";
+        section.refuse(reading, "add-path", message, help.into());
     }
 }
 

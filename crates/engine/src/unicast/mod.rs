@@ -19,7 +19,7 @@ use evpn_dataplane::object::IfIndex;
 use evpn_proto::bgp::attributes::{Origin, PathAttributes};
 use evpn_proto::types::{Family, Route, RouteKey, is_link_local};
 use evpn_rib::PeerIdx;
-use evpn_rib::table::{DestId, Reject};
+use evpn_rib::table::{DestId, PathKey, Reject};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -96,7 +96,7 @@ impl Engine {
     /// Looks again at every received path of a family: whether and where its next hop is reached.
     fn recheck(&mut self, family: Family) {
         let Some(rib) = self.ribs.get(family) else { return };
-        let mut changed: Vec<(PeerIdx, DestId, Option<Reject>)> = Vec::new();
+        let mut changed: Vec<(PathKey, DestId, Option<Reject>)> = Vec::new();
         let mut touched = Vec::new();
         for (id, dest) in rib.table.iter() {
             for path in dest.paths().iter().filter(|path| path.peer != PeerIdx::LOCAL) {
@@ -108,14 +108,14 @@ impl Engine {
                     other => other,
                 };
                 if reject != path.reject {
-                    changed.push((path.peer, id, reject));
+                    changed.push((rib.table.path_key(path), id, reject));
                 }
             }
             touched.push(dest.key.clone());
         }
         let Some(rib) = self.ribs.get_mut(family) else { return };
-        for (peer, id, reject) in changed {
-            rib.set_reject(peer, id, reject);
+        for (from, id, reject) in changed {
+            rib.set_reject(from, id, reject);
         }
         rib.touched.extend(touched);
     }

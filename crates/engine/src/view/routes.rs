@@ -20,7 +20,7 @@ use evpn_proto::types::{
 };
 use evpn_rib::PeerIdx;
 use evpn_rib::decision::{Source, Step};
-use evpn_rib::table::{Dest, DestId, Path, Stale};
+use evpn_rib::table::{Dest, DestId, Path, PathId, Stale};
 use ipnet::IpNet;
 use smallvec::SmallVec;
 use std::cmp::Ordering;
@@ -267,6 +267,8 @@ pub struct RoutePath {
     pub source: Source,
     /// The neighbour; none for ours.
     pub peer: Option<NeighborId>,
+    /// The identifier that it came with, where the neighbour sends any (RFC 7911).
+    pub path_id: Option<PathId>,
     /// What it says.
     pub attributes: Arc<PathAttributes>,
     /// Its segment; zero where it has none.
@@ -366,6 +368,7 @@ impl View<'_> {
         Some(RoutePath {
             source: info.source,
             peer: self.engine.peers.get(path.peer).map(Peer::id),
+            path_id: rib.table.path_key(path).path_id,
             attributes: Arc::clone(rib.store.get(path.attributes)?),
             esi: route.esi,
             gateway: route.gateway,
@@ -385,10 +388,14 @@ impl View<'_> {
 
 /// Whether the path carries traffic beside the preferred one.
 fn is_multipath(rib: &Rib, dest: &Dest, path: &Path) -> bool {
-    let is_best = dest.best().is_some_and(|best| best.peer == path.peer);
     rib.family.is_unicast()
-        && !is_best
-        && rib.table.multipath(&rib.store, dest).iter().any(|other| other.peer == path.peer)
+        && !is_best(dest, path)
+        && rib.table.multipath(&rib.store, dest).iter().any(|other| std::ptr::eq(*other, path))
+}
+
+/// Whether a path of a destination is its preferred one.
+fn is_best(dest: &Dest, path: &Path) -> bool {
+    dest.best().is_some_and(|best| std::ptr::eq(best, path))
 }
 
 /// What became of a path in the decision.
@@ -397,10 +404,10 @@ fn fate(rib: &Rib, dest: &Dest, path: &Path) -> PathFate {
         return PathFate::Rejected(reject.text());
     }
     let beaten = |loser: &Path| rib.table.beaten_by(&rib.store, dest, loser);
-    if dest.best().is_none_or(|best| best.peer != path.peer) {
+    if !is_best(dest, path) {
         return beaten(path).map_or(PathFate::Rejected("its neighbor is gone"), PathFate::Lost);
     }
-    let rivals = dest.paths().iter().filter(|p| p.peer != path.peer && p.reject.is_none());
+    let rivals = dest.paths().iter().filter(|p| !is_best(dest, p) && p.reject.is_none());
     // The strongest rival is the one that came furthest.
     PathFate::Best(rivals.filter_map(beaten).max_by_key(|step| *step as u8))
 }

@@ -79,10 +79,11 @@ const NOT_IMPORTED: &str = "not imported";
 impl Candidate {
     fn of(route: &Route, path: &RoutePath, fate: Fate, reason: impl Into<String>) -> Self {
         let rd = route.key.rd().map(|rd| format!(" rd {rd}")).unwrap_or_default();
+        let path_id = path.path_id.map(|id| format!(" path-id {id}")).unwrap_or_default();
         Self {
             fate,
             reason: reason.into(),
-            route: format!("{}{rd}", route.key),
+            route: format!("{}{rd}{path_id}", route.key),
             peer: path.peer.clone(),
             next_hop: Some(path.attributes.next_hop),
         }

@@ -335,7 +335,7 @@ fn longest(vrf: &Vrf, asked: &IpNet) -> Option<IpNet> {
 
 const fn compared(path: &PrefixPath) -> Compared<'_> {
     let PrefixPath { key, source, router_id, peer, .. } = path;
-    Compared { key, source: *source, router_id: *router_id, peer: *peer }
+    Compared { key, source: *source, router_id: *router_id, peer: *peer, path_id: None }
 }
 
 fn verdict(vrf: &Vrf, prefix: &IpNet, here: Option<&str>) -> Option<String> {

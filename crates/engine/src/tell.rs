@@ -1,0 +1,77 @@
+//! What changed in a table, told to the groups of its neighbours.
+//!
+//! **A group whose neighbours take path identifiers hears of every change of any path, all others of
+//! the path that they are told.**
+
+use crate::constraints::Wants;
+use crate::peer::{export_to, is_told};
+use crate::rib::{GroupKey, Rib};
+use evpn_rib::table::{DestId, PathKey};
+use smallvec::SmallVec;
+
+/// The paths of a route of which a group is told, by their names.
+type Paths = SmallVec<[PathKey; 8]>;
+
+/// RFC 7911 section 2: whatever could be forwarded by, each path by the rules for one.
+fn paths_to(rib: &Rib, wants: &Wants, id: DestId, key: GroupKey) -> Paths {
+    let paths = rib.table.get(id).map(|dest| dest.paths()).unwrap_or_default().iter();
+    let eligible = paths.filter(|path| path.reject.is_none() && is_told(rib, wants, path, key));
+    eligible.map(|path| rib.table.path_key(path)).collect()
+}
+
+fn keys(rib: &Rib) -> SmallVec<[GroupKey; 4]> {
+    rib.groups.keys().copied().collect()
+}
+
+/// A best path changed: every group hears of it.
+pub(crate) fn tell_groups(rib: &mut Rib, wants: &Wants, id: DestId) {
+    for key in keys(rib) {
+        if key.path_ids {
+            tell_paths(rib, wants, id, key);
+            continue;
+        }
+        let export = export_to(rib, wants, id, key);
+        if let Some(group) = rib.groups.get_mut(&key) {
+            group.updates.change(&mut rib.table, id, export);
+        }
+    }
+}
+
+fn tell_paths(rib: &mut Rib, wants: &Wants, id: DestId, key: GroupKey) {
+    let paths = paths_to(rib, wants, id, key);
+    if let Some(group) = rib.groups.get_mut(&key) {
+        group.updates.change_paths(&mut rib.table, id, &paths);
+    }
+}
+
+/// Other paths than the best ones changed: groups with path identifiers hear of them.
+pub(crate) fn tell_others(rib: &mut Rib, wants: &Wants, budget: &mut usize) {
+    let batch = (*budget).min(rib.others.len());
+    *budget -= batch;
+    for id in rib.others.drain(..batch).collect::<Vec<_>>() {
+        for key in keys(rib).into_iter().filter(|key| key.path_ids) {
+            tell_paths(rib, wants, id, key);
+        }
+        rib.table.let_go(id);
+    }
+}
+
+/// A group hears of every route that there is.
+pub(crate) fn fill_group(rib: &mut Rib, wants: &Wants, key: GroupKey) {
+    let all: Vec<DestId> = rib.table.iter().map(|(id, _)| id).collect();
+    for id in all {
+        if key.path_ids {
+            let paths = paths_to(rib, wants, id, key);
+            let Some(group) = rib.groups.get_mut(&key) else { return };
+            if group.updates.is_otherwise_by_path(id, &paths) {
+                group.updates.change_paths(&mut rib.table, id, &paths);
+            }
+            continue;
+        }
+        let export = export_to(rib, wants, id, key);
+        let Some(group) = rib.groups.get_mut(&key) else { return };
+        if group.updates.is_otherwise(id, export) {
+            group.updates.change(&mut rib.table, id, export);
+        }
+    }
+}
