@@ -1,16 +1,14 @@
 //! The engine itself: inputs to the room that they concern, and `run`, which carries what follows
 //! from room to room until nothing is left to do.
 
-use crate::constraints::{self, Wants};
+use crate::constraints::Wants;
 use crate::dynamic::Dynamic;
 use crate::energy::Energy;
 use crate::evi::Evi;
 use crate::fabric::Fabric;
 use crate::fib::Ids;
 use crate::hosts::{Host, Hosts};
-use crate::import::{
-    Candidate, ImportIndex, Target, TargetSet, importable, leave_l2, leave_l3, mismatch, refused,
-};
+use crate::import::{ImportIndex, TargetSet};
 use crate::interface::RouterPort;
 use crate::io::{ClearKind, Event, Input, Now, Output};
 use crate::peer::{Peer, Sender};
@@ -18,7 +16,6 @@ use crate::peers::Peers;
 use crate::restart::{Complete, Restart};
 use crate::rib::Ribs;
 use crate::settings::{EnergySettings, Settings};
-use crate::tell::{fill_group, tell_groups, tell_others};
 use crate::underlay::{Underlaid, Underlay};
 use crate::unicast::Unicast;
 use crate::vrf::Vrf;
@@ -26,9 +23,9 @@ use evpn_dataplane::facts::{KernelEvent, Link};
 use evpn_dataplane::object::{Change, Command, IfIndex, Mode};
 use evpn_energy::Snapshot;
 use evpn_proto::bgp::session;
-use evpn_proto::types::{Family, MacAddr, RouteKey, RtMembership, Time, Vni};
+use evpn_proto::types::{MacAddr, RtMembership, Time, Vni};
 use evpn_rib::decision::Source;
-use evpn_rib::table::{Dest, DestId, PeerInfo, Which};
+use evpn_rib::table::{DestId, PeerInfo, Which};
 use evpn_rib::{Map, PeerIdx};
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -388,111 +385,6 @@ impl Engine {
         self.flush(now);
         self.outputs.push_back(Output::Mode(self.restart.mode()));
         self.outputs.push_back(Output::Event(Event::RestartComplete(complete.text())));
-    }
-
-    /// Best paths changed: VNIs and groups hear of it, of every family.
-    fn propagate_all(&mut self, budget: &mut usize) {
-        for family in Ribs::FAMILIES {
-            let Some(rib) = self.ribs.get_mut(family) else { continue };
-            let batch = (*budget).min(rib.dirty.len());
-            *budget -= batch;
-            for id in rib.dirty.drain(..batch).collect::<Vec<_>>() {
-                if family == Family::EVPN {
-                    let is_flood = |d: &Dest| matches!(d.key, RouteKey::Imet { .. });
-                    if self.ribs.evpn.table.get(id).is_some_and(is_flood) {
-                        self.underlay.forget_fixed();
-                    }
-                    self.import(id);
-                }
-                if let Some(rib) = self.ribs.get_mut(family) {
-                    tell_groups(rib, &self.wants, id);
-                    rib.table.let_go(id);
-                }
-            }
-            if let Some(rib) = self.ribs.get_mut(family) {
-                tell_others(rib, &self.wants, budget);
-            }
-        }
-    }
-
-    /// Who wants other EVPN routes than before is told those and no longer the rest.
-    fn fill_rewanted(&mut self) {
-        for peer in std::mem::take(&mut self.rewanted) {
-            let up = self.peer(peer).and_then(|p| p.up.as_ref());
-            if let Some(exchange) = up.and_then(|up| up.exchange(Family::EVPN)) {
-                let key = exchange.group;
-                fill_group(&mut self.ribs.evpn, &self.wants, key);
-            }
-        }
-    }
-
-    /// Announces which routes we want.
-    pub(crate) fn announce_wants(&mut self) {
-        let now = constraints::our_wants(self.settings.asn, &self.evis, &self.vrfs);
-        constraints::originate(&mut self.ribs.constraints, &self.our_wants, &now);
-        self.our_wants = now;
-    }
-
-    fn import(&mut self, id: DestId) {
-        if self.evis.is_empty() && self.vrfs.is_empty() && self.imports.is_empty() {
-            return;
-        }
-        let Some(dest) = self.ribs.evpn.table.get(id) else { return };
-        let path = importable(dest);
-        let attributes = path.and_then(|p| self.ribs.evpn.store.get(p.attributes));
-        let mut entered = TargetSet::new();
-        if let (Some(path), Some(attributes)) = (path, attributes) {
-            let candidate = Candidate { id, dest, path, attributes };
-            let targets = self.index.targets(attributes);
-            for target in targets.iter().copied() {
-                match target {
-                    Target::L2(vni) => {
-                        let Some(evi) = self.evis.get_mut(&vni) else { continue };
-                        if let Err(why) = candidate.check_l2(vni, evi.devices.vtep) {
-                            let event = refused(evi, &candidate, why);
-                            self.outputs.extend(event.map(Output::Event));
-                            continue;
-                        }
-                        candidate.enter_l2(evi, &mut self.changes);
-                    }
-                    Target::L3(place) => {
-                        let Some(vrf) = self.vrfs.get_mut(&place) else { continue };
-                        let ours = vrf.devices.vtep;
-                        let Ok(prefix) = candidate.check_l3(vrf.settings.l3vni, ours) else {
-                            continue;
-                        };
-                        let info = self.ribs.evpn.table.peer(path.peer);
-                        let key = self.ribs.evpn.store.decision_key(path.attributes);
-                        let (Some(info), Some(key)) = (info, key) else { continue };
-                        candidate.enter_l3(vrf, info, key, prefix);
-                    }
-                }
-                entered.push(target);
-            }
-            if targets.is_empty()
-                && let Some(mismatch) = mismatch(&mut self.evis, &candidate)
-            {
-                self.outputs.push_back(Output::Event(mismatch));
-            }
-        }
-        let former = self.imports.remove(&id).unwrap_or_default();
-        for target in former.iter().filter(|t| !entered.contains(t)) {
-            match target {
-                Target::L2(vni) => {
-                    if let Some(evi) = self.evis.get_mut(vni) {
-                        leave_l2(evi, id, &dest.key, &mut self.changes);
-                    }
-                }
-                Target::L3(place) => {
-                    if let Some(vrf) = self.vrfs.get_mut(place) {
-                        leave_l3(vrf, id, &dest.key);
-                    }
-                }
-            }
-        }
-        if !entered.is_empty() {
-            self.imports.insert(id, entered);
-        }
     }
 
     /// RFC 4724 section 4.1: after a restart routes are chosen when all are known; until then the

@@ -39,6 +39,7 @@ mod io;
 mod own_address;
 mod peer;
 mod peers;
+mod propagate;
 mod rebuild;
 mod refresh;
 mod restart;
@@ -49,6 +50,7 @@ mod stretch;
 mod tell;
 mod underlay;
 mod unicast;
+mod updates;
 pub mod view;
 mod vrf;
 

@@ -1,7 +1,6 @@
-//! The engine's side of its sessions: who dials us, what UPDATEs do to the tables, and what becomes
-//! of routes when a session ends.
+//! The engine's side of its sessions: who dials us, who comes up, and what becomes of routes when a
+//! session ends. What UPDATEs do to the tables is in [`crate::updates`].
 
-use crate::add_path::Announced;
 use crate::engine::Engine;
 use crate::io::{Event, Now, Output};
 use crate::peer::{Peer, translate};
@@ -10,19 +9,15 @@ use crate::settings::Settings;
 use crate::tell::fill_group;
 use evpn_dataplane::facts::Link;
 use evpn_dataplane::object::IfIndex;
-use evpn_proto::bgp::aigp;
-use evpn_proto::bgp::attributes::{Community, PathAttributes};
-use evpn_proto::bgp::message::{Classic, Message, Update};
-use evpn_proto::bgp::otc::{self, Ingress};
+use evpn_proto::bgp::message::Message;
 use evpn_proto::bgp::session::{
-    self, Change, ConnectionId, Detector, MessageCounts, Negotiated, PeerKind, ReceivedMessage,
-    Routes, StopReason,
+    self, Change, ConnectionId, Detector, MessageCounts, PeerKind, ReceivedMessage, Routes,
+    StopReason,
 };
-use evpn_proto::bgp::wire::error::Action;
-use evpn_proto::types::{Family, RouteKey, RtMembership, Time, can_be_vtep};
+use evpn_proto::types::{Family, RouteKey, Time};
 use evpn_rib::PeerIdx;
 use evpn_rib::decision::Source;
-use evpn_rib::table::{Outcome, PathKey, PeerInfo, Reject, Which};
+use evpn_rib::table::{PeerInfo, Which};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -306,119 +301,6 @@ impl Engine {
         }
     }
 
-    fn update(&mut self, now: Now, index: PeerIdx, update: Update) {
-        if update.action != Action::Accept {
-            self.fault(index, &update);
-            if update.action == Action::DisableAfiSafi {
-                self.disable(index, update.disabled.unwrap_or(Family::EVPN));
-                return;
-            }
-        } else if let Some(family) = update.end_of_rib {
-            self.end_of_rib(index, family);
-            return;
-        }
-        let ids = update.path_ids;
-        for (place, key) in update.withdrawn.iter().enumerate() {
-            let family = key.family();
-            if self.exchanges(index, family) {
-                self.withdraw(self.withdrawn_path(index, family, ids.withdrawn.get(place)), key);
-            }
-        }
-        if let Some(attributes) = update.attributes {
-            let announced = Announced { routes: update.announced, path_ids: ids.announced };
-            self.announce(now, index, attributes, announced);
-        }
-        if let Some(Classic { attributes, announced: routes }) = update.classic {
-            self.announce(now, index, attributes, Announced { routes, path_ids: ids.classic });
-        }
-    }
-
-    /// RFC 4724 section 2: the neighbour has told everything of a family.
-    fn end_of_rib(&mut self, index: PeerIdx, family: Family) {
-        let Some(up) = self.peer_mut(index).and_then(|peer| peer.up.as_mut()) else { return };
-        let Some(exchange) = up.families.get_mut(&family) else { return };
-        exchange.end_of_rib_received = true;
-        let has_told_all = up.has_told_all();
-        self.drop_paths(index, family, Which::Stale);
-        if has_told_all {
-            if let Some(peer) = self.peer_mut(index) {
-                peer.stale_until = None;
-            }
-            self.told(index);
-        }
-    }
-
-    /// Whether UPDATEs of a family count.
-    fn exchanges(&self, index: PeerIdx, family: Family) -> bool {
-        let up = self.peer(index).and_then(|peer| peer.up.as_ref());
-        up.is_some_and(|up| up.exchange(family).is_some())
-    }
-
-    fn withdraw(&mut self, from: PathKey, key: &RouteKey) {
-        let Some(rib) = self.ribs.get_mut(key.family()) else { return };
-        rib.withdraw(from, key);
-        if let RouteKey::RtMembership(gone) = key
-            && self.wants.remove(from.peer, gone)
-        {
-            self.rewanted.insert(from.peer);
-        }
-    }
-
-    /// Routes of one family, of one set of attributes.
-    fn announce(
-        &mut self,
-        now: Now,
-        index: PeerIdx,
-        attributes: Arc<PathAttributes>,
-        announced: Announced,
-    ) {
-        let Some(family) = announced.routes.first().map(|route| route.key.family()) else { return };
-        let Some(peer) = self.peer(index).filter(|_| self.exchanges(index, family)) else { return };
-        let Some(up) = peer.up.as_ref() else { return };
-        let attributes = if peer.settings.aigp { attributes } else { without_aigp(attributes) };
-        let (attributes, leak) = imported(attributes, family, &up.negotiated);
-        let unreachable = || {
-            (family.is_unicast() && self.way(index, &attributes).is_none())
-                .then_some(Reject::Unreachable)
-        };
-        let reject =
-            leak.or_else(|| reject(&self.settings, &self.links, &attributes)).or_else(unreachable);
-        let Some(rib) = self.ribs.get_mut(family) else { return };
-        // One use of the set for each route, looked up once.
-        let Some(set) = rib.store.intern(&attributes) else { return };
-        let mut too_many = 0;
-        for (from, route) in announced.from(index) {
-            let reject = reject.or_else(|| no_host(&route.key));
-            if let RouteKey::RtMembership(membership) = route.key {
-                let changed = match reject {
-                    None => self.wants.add(index, membership),
-                    Some(_) => self.wants.remove(index, &membership),
-                };
-                if changed {
-                    self.rewanted.insert(index);
-                }
-            }
-            if rib.announce(from, route, set, reject) == Outcome::TooMany {
-                too_many += 1;
-            }
-        }
-        rib.store.release(set);
-        self.too_many_paths(index, too_many);
-        self.check_limit(now, index, family);
-    }
-
-    /// RFC 4486 section 4: a neighbour that announces more than it may is stopped, before what it
-    /// announces takes the room of others.
-    fn check_limit(&mut self, now: Now, index: PeerIdx, family: Family) {
-        let held = self.ribs.get(family).map_or(0, |rib| rib.table.counts(index).held);
-        let Some(peer) = self.peer_mut(index) else { return };
-        let limit = peer.settings.max_prefix.and_then(|max| usize::try_from(max).ok());
-        if limit.is_some_and(|max| held > max) && !peer.is_over_limit {
-            peer.is_over_limit = true;
-            self.stop(now, index, StopReason::MaximumPrefixes);
-        }
-    }
-
     /// Ends the session; one that is down for too many routes is let in again.
     pub(crate) fn reset(&mut self, now: Now, index: PeerIdx, reason: StopReason) {
         let over = |peer: &mut Peer| std::mem::take(&mut peer.is_over_limit);
@@ -426,49 +308,6 @@ impl Engine {
             self.start(now, index);
         } else {
             self.stop(now, index, reason);
-        }
-    }
-
-    /// Counts what was wrong with an UPDATE and tells it once for each text.
-    fn fault(&mut self, index: PeerIdx, update: &Update) {
-        let Some(peer) = self.peer_mut(index) else { return };
-        for error in &update.errors {
-            let faults = &mut peer.faults;
-            *match error.action {
-                Action::Accept | Action::DiscardAttribute => &mut faults.attributes_discarded,
-                Action::DiscardNlri => &mut faults.routes_discarded,
-                Action::TreatAsWithdraw => &mut faults.treated_as_withdrawn,
-                Action::DisableAfiSafi | Action::ResetSession => &mut faults.family_disabled,
-            } += 1;
-        }
-        let text = update.errors.last().map(|e| e.error.to_string()).unwrap_or_default();
-        let news = peer.last_fault.as_ref() != Some(&text);
-        peer.last_fault = Some(text.clone());
-        if news {
-            let text = format!("error in an UPDATE, the session stands: {text}");
-            let event = Event::PeerErrors(peer.id(), text);
-            self.output(Output::Event(event));
-        }
-    }
-
-    /// RFC 7606 section 2, "AFI/SAFI disable": the family's routes go, and no more are heard.
-    fn disable(&mut self, index: PeerIdx, family: Family) {
-        let up = self.peer_mut(index).and_then(|p| p.up.as_mut());
-        let Some(up) = up else { return };
-        up.refreshes.forget(family);
-        let exchange = up.families.remove(&family);
-        let has_told_all = up.has_told_all();
-        if let Some(exchange) = exchange {
-            self.leave_group(family, exchange.group, index);
-        }
-        self.drop_paths(index, family, Which::All);
-        if family == Family::RT_CONSTRAINT {
-            // What it wants cannot be known any more: it is told everything, as those are who never
-            // agreed on the family.
-            self.wants.add(index, RtMembership::DEFAULT);
-        }
-        if has_told_all {
-            self.told(index);
         }
     }
 
@@ -594,66 +433,5 @@ impl Engine {
         for index in self.peers.indices() {
             self.stop(now, index, StopReason::Restart);
         }
-    }
-}
-
-/// RFC 7311 §3.4: where it is not enabled the metric is treated as an attribute that nobody knows and
-/// that is not transitive: it is left out without a word.
-fn without_aigp(mut attributes: Arc<PathAttributes>) -> Arc<PathAttributes> {
-    if aigp::is_present(&attributes) {
-        aigp::remove(Arc::make_mut(&mut attributes));
-    }
-    attributes
-}
-
-/// What a neighbour's attributes of a family count as, and whether they say that the routes are
-/// leaks (RFC 9234 section 5). RFC 8326 section 4.2: from another AS, GRACEFUL_SHUTDOWN makes the
-/// path the least preferred.
-fn imported(
-    mut attributes: Arc<PathAttributes>,
-    family: Family,
-    negotiated: &Negotiated,
-) -> (Arc<PathAttributes>, Option<Reject>) {
-    let external = negotiated.kind == PeerKind::External;
-    if external && attributes.has_community(Community::GRACEFUL_SHUTDOWN) {
-        Arc::make_mut(&mut attributes).local_pref = Some(0);
-    }
-    let rules = otc::Rules::of(family, negotiated.role);
-    let leak = match rules.ingress(negotiated.peer_as(), &attributes) {
-        Ingress::Keep => None,
-        Ingress::Mark(asn) => {
-            otc::mark(Arc::make_mut(&mut attributes), asn);
-            None
-        }
-        Ingress::Leak => Some(Reject::RouteLeak),
-    };
-    (attributes, leak)
-}
-
-fn reject(settings: &Settings, links: &[Link], attributes: &PathAttributes) -> Option<Reject> {
-    let ours = |address: IpAddr| {
-        settings.vtep == Some(address)
-            || links.iter().any(|l| l.addresses.iter().any(|a| a.addr() == address))
-    };
-    if attributes.as_path.contains(settings.asn) {
-        Some(Reject::AsLoop)
-    } else if attributes.originator_id == Some(settings.router_id) {
-        Some(Reject::OriginatorLoop)
-    } else if attributes.cluster_list.contains(&settings.cluster_id) {
-        Some(Reject::ClusterLoop)
-    } else if attributes.next_hop.is_loopback() || ours(attributes.next_hop) {
-        Some(Reject::OwnNextHop)
-    } else {
-        None
-    }
-}
-
-fn no_host(key: &RouteKey) -> Option<Reject> {
-    match key {
-        RouteKey::MacIp { mac, .. } if !mac.is_host() => Some(Reject::NotAHost),
-        RouteKey::Imet { originator, .. } if !can_be_vtep(*originator) => {
-            Some(Reject::NotAnOriginator)
-        }
-        _ => None,
     }
 }
