@@ -4,13 +4,13 @@
 mod common;
 
 use common::*;
-use evpn_engine::settings::Settings;
+use evpn_engine::settings::{AllVnis, Settings, Targets};
 use evpn_engine::view::routes::{RouteFilter, RoutePath};
 use evpn_engine::{ClearKind, Input};
 use evpn_proto::bgp::attributes::{Community, PathAttributes};
 use evpn_proto::bgp::message::{AddPath, Message, PathIdentifiers, Update};
 use evpn_proto::bgp::session::StopReason;
-use evpn_proto::types::{Family, Route, RouteKey};
+use evpn_proto::types::{Asn, Family, Route, RouteKey, RouteTarget};
 use evpn_rib::table::{PATHS_MAX, PathId};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -259,9 +259,8 @@ fn a_limit_of_routes_counts_paths() {
     assert!(!net.view(0).neighbor(underlay(2)).unwrap().is_established());
 }
 
-#[test]
-fn evpn_routes_of_one_key_keep_their_paths() {
-    let mut net = star();
+/// The VTEPs of the paths to a prefix that leaves 2 and 3 tell the reflector under one key.
+fn vteps_of_one_key(net: &mut Net, leaves: [usize; 2]) -> [Vec<IpAddr>; 2] {
     let service = prefix("198.51.100.0/24");
     let filter = RouteFilter { prefix: Some(service), ..RouteFilter::default() };
     // One distinguisher for both sites.
@@ -272,10 +271,43 @@ fn evpn_routes_of_one_key_keep_their_paths() {
         attributes.next_hop = vtep(n);
         net.inject(0, n, attributes, vec![route.clone()]);
     }
-    let hops = |net: &Net, leaf| {
+    leaves.map(|leaf| {
         let paths = paths_to(net, leaf, &filter).into_iter();
-        paths.map(|path| path.attributes.next_hop).collect::<Vec<_>>()
-    };
-    assert_eq!(hops(&net, 3), [vtep(2), vtep(3)]);
-    assert_eq!(hops(&net, 4), [vtep(2)], "control: who does not take them has one");
+        paths.map(|path| path.attributes.next_hop).collect()
+    })
+}
+
+#[test]
+fn evpn_routes_of_one_key_keep_their_paths() {
+    let [all, one] = vteps_of_one_key(&mut star(), [3, 4]);
+    assert_eq!(all, [vtep(2), vtep(3)]);
+    assert_eq!(one, [vtep(2)], "control: who does not take them has one");
+}
+
+#[test]
+fn who_says_what_it_wants_is_told_every_path_of_that_and_no_other() {
+    let mut all = vec![leaf(1, &[2, 3, 4, 5], |_| Some(AddPath::Send))];
+    all.extend((2..=5).map(|n| leaf(n, &[1], |_| Some(AddPath::Receive))));
+    for settings in &mut all {
+        for neighbor in &mut settings.neighbors {
+            neighbor.session.families = vec![Family::EVPN, Family::RT_CONSTRAINT];
+            neighbor.session.add_path.retain(|(family, _)| *family == Family::EVPN);
+        }
+        // By name, so that not everything is wanted.
+        let target = RouteTarget::auto(Asn(65009), vni(L3VNI));
+        let wants =
+            if settings.router_id.octets()[3] == 5 { "1:1".parse().unwrap() } else { target };
+        settings.vrfs[0].import = Targets { auto: false, explicit: vec![wants] };
+        settings.all_vnis = AllVnis::NamedOnly;
+    }
+    let mut net = up(all);
+    let [wanted, not_wanted] = vteps_of_one_key(&mut net, [3, 4]);
+    assert_eq!(wanted, [vtep(2), vtep(3)]);
+    assert_eq!(not_wanted, Vec::<IpAddr>::new(), "leaf 5 wants something else");
+    net.reconfigure(4, |settings| {
+        let target = RouteTarget::auto(Asn(65009), vni(L3VNI));
+        settings.vrfs[0].import = Targets { auto: false, explicit: vec![target] };
+    });
+    let filter = RouteFilter { prefix: Some(prefix("198.51.100.0/24")), ..RouteFilter::default() };
+    assert_eq!(paths_to(&net, 4, &filter).len(), 2, "until it wants this one");
 }
