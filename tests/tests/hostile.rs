@@ -37,7 +37,9 @@ fn number(name: &str, otherwise: u64) -> u64 {
 fn attackers_config() -> String {
     let neighbor = |n: u8| {
         format!(
-            "[[neighbor]]\naddress = \"10.0.0.{n}\"\nas = 65{n:03}\nhold = \"9s\"\npassive = true\n"
+            "[[neighbor]]\naddress = \"10.0.0.{n}\"\nas = 65{n:03}\nhold = \"9s\"\npassive = true\n\
+             add-path = \"receive\"\nfamilies = [\"l2vpn-evpn\", \"ipv4-unicast\", \"ipv6-unicast\", \
+             \"rt-constraint\"]\n"
         )
     };
     ATTACKERS.map(neighbor).concat()
@@ -125,6 +127,10 @@ fn hostile_neighbours_harm_nobody_else() {
     assert!(peak < MEMORY_MAX_KIB, "{peak} KiB");
     // And nothing of it stays.
     eventually(SOON, "the attackers' hosts are gone", || strangers(&leaf));
+    eventually(SOON, "and so are their prefixes", || {
+        let left = leaf.ns.sh("ip route show proto 110; ip -6 route show proto 110");
+        if left.trim().is_empty() { Ok(()) } else { Err(left) }
+    });
     assert_eq!(evpnd.ctl(&["show", "consistency"]).status, 0);
 
     // Control: what counts the healthy session's ends does notice one.

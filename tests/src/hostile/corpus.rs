@@ -1,17 +1,20 @@
 //! Messages that are right, and what becomes of them.
 
 use super::random::Random;
+use super::speaker::{FAMILIES, sends_path_ids};
 use bytes::BytesMut;
 use evpn_proto::bgp::attributes::{
     AsPath, ENCAP_VXLAN, ExtCommunity, MacMobility, PathAttributes, PmsiTunnel,
 };
-use evpn_proto::bgp::message::Family;
+use evpn_proto::bgp::message::RouteRefresh;
 use evpn_proto::bgp::wire::{
-    AsWidth, EncodeContext, MESSAGE_LENGTH_MAX, encode_announcements, encode_end_of_rib,
-    encode_withdrawals,
+    AsWidth, MESSAGE_LENGTH_MAX, Shared, announce, encode_attributes, encode_end_of_rib,
+    encode_route_refresh, withdraw,
 };
-use evpn_proto::types::{Asn, EthernetTag, Label, MacAddr, Rd, Route, RouteKey, RouteTarget, Vni};
-use std::net::{IpAddr, Ipv4Addr};
+use evpn_proto::types::{
+    Asn, EthernetTag, Label, MacAddr, Rd, Route, RouteKey, RouteTarget, RtMembership, Vni,
+};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Where marker and length of a message end, and its type.
 const TYPE_AT: usize = 18;
@@ -60,28 +63,78 @@ fn route(vtep: Ipv4Addr, random: &mut Random, number: u32) -> Route {
     Route::labelled(key, Label::from(vni()))
 }
 
-const CONTEXT: EncodeContext =
-    EncodeContext { as_width: AsWidth::Four, length_max: MESSAGE_LENGTH_MAX };
-
 /// Whole UPDATEs that announce `count` routes.
 pub(super) fn announcements(asn: u32, vtep: Ipv4Addr, count: u32, random: &mut Random) -> Vec<u8> {
     let attributes = attributes(asn, vtep, random);
     let first = u32::from(random.octet()) << 12;
     let routes: Vec<Route> = (0..count).map(|number| route(vtep, random, first + number)).collect();
+    announced(asn, &attributes, &routes, random)
+}
+
+/// Announcements of routes of one family, each with a path identifier where the attacker has any.
+fn announced(asn: u32, set: &PathAttributes, routes: &[Route], random: &mut Random) -> Vec<u8> {
+    let Some(family) = routes.first().map(|route| route.key.family()) else { return Vec::new() };
+    let octets = encode_attributes(set, family, AsWidth::Four).expect("attributes that fit");
+    let ids: Vec<Option<u32>> =
+        routes.iter().map(|_| sends_path_ids(asn).then(|| random.octet().into())).collect();
     let mut out = BytesMut::new();
-    encode_announcements(&attributes, &CONTEXT, routes.iter(), &mut out).expect("routes that fit");
+    let shared = Shared::new(&octets, set, family);
+    announce(&shared, routes.iter().zip(ids), MESSAGE_LENGTH_MAX, &mut out)
+        .expect("routes that fit");
     out.to_vec()
+}
+
+fn withdrawn(asn: u32, key: &RouteKey, random: &mut Random) -> Vec<u8> {
+    let id = sends_path_ids(asn).then(|| random.octet().into());
+    let mut out = BytesMut::new();
+    withdraw(std::iter::once((key, id)), MESSAGE_LENGTH_MAX, &mut out).expect("a key that fits");
+    out.to_vec()
+}
+
+/// Prefixes that nobody has, by next hops of both families; or memberships.
+fn of_another_family(asn: u32, own: Ipv4Addr, random: &mut Random) -> Vec<u8> {
+    let mut set = attributes(asn, own, random);
+    let link_local = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+    let octet = random.octet();
+    let key = match random.below(4) {
+        0 => unicast(&format!("198.18.{octet}.0/24")),
+        1 => {
+            (set.next_hop, set.link_local) = (IpAddr::V6(link_local), Some(link_local));
+            unicast(&format!("198.19.{octet}.0/24"))
+        }
+        2 => {
+            set.next_hop = IpAddr::from([0x2001, 0xdb8, 0xbad, 0, 0, 0, 0, 1]);
+            unicast(&format!("2001:db8:bad:{octet:x}::/64"))
+        }
+        _ => {
+            let target =
+                RouteTarget::two_octet_as(65001, random.below(200).try_into().unwrap_or(0));
+            let one = RtMembership::of(Asn(asn), target);
+            RouteKey::RtMembership(random.pick(&[one, RtMembership::DEFAULT]))
+        }
+    };
+    if random.once_in(3) {
+        return withdrawn(asn, &key, random);
+    }
+    announced(asn, &set, &[Route::bare(key)], random)
+}
+
+fn unicast(prefix: &str) -> RouteKey {
+    RouteKey::Unicast { prefix: prefix.parse().expect("a prefix") }
 }
 
 /// One message of any kind that may come once a session is up.
 pub(super) fn message(asn: u32, vtep: Ipv4Addr, random: &mut Random) -> Vec<u8> {
-    match random.below(6) {
-        0 => encode_end_of_rib(Family::EVPN).to_vec(),
+    match random.below(9) {
+        0 => encode_end_of_rib(random.pick(&FAMILIES)).to_vec(),
+        6 | 7 => of_another_family(asn, vtep, random),
+        8 => {
+            let (family, subtype) = (random.pick(&FAMILIES), random.pick(&[0, 1, 1, 2, 3]));
+            encode_route_refresh(&RouteRefresh { family, subtype }).to_vec()
+        }
         1 => {
             let key = route(vtep, random, 7).key;
-            let mut out = BytesMut::new();
-            encode_withdrawals(std::iter::once(&key), &CONTEXT, &mut out).expect("a key that fits");
-            out.to_vec()
+            withdrawn(asn, &key, random)
         }
         2 => {
             let mut attributes = attributes(asn, vtep, random);
@@ -93,11 +146,7 @@ pub(super) fn message(asn: u32, vtep: Ipv4Addr, random: &mut Random) -> Vec<u8> 
             });
             let rd = Rd::ipv4(vtep, 100);
             let key = RouteKey::Imet { rd, etag: EthernetTag(0), originator: IpAddr::V4(vtep) };
-            let route = Route::bare(key);
-            let mut out = BytesMut::new();
-            encode_announcements(&attributes, &CONTEXT, std::iter::once(&route), &mut out)
-                .expect("it fits");
-            out.to_vec()
+            announced(asn, &attributes, &[Route::bare(key)], random)
         }
         _ => {
             let count = 1 + u32::try_from(random.below(20)).unwrap_or(0);

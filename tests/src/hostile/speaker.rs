@@ -2,7 +2,7 @@
 
 use super::{Deeds, Target};
 use crate::bgp::{self, KEEPALIVE, OPEN};
-use evpn_proto::bgp::message::{Capability, Family, Open};
+use evpn_proto::bgp::message::{AddPath, Capability, Family, Open};
 use evpn_proto::bgp::wire::{encode_keepalive, encode_open};
 use evpn_proto::types::Asn;
 use std::io;
@@ -11,6 +11,15 @@ use std::time::Duration;
 const HOLD: Duration = Duration::from_secs(9);
 /// The receive buffer of who reads nothing: as little as the kernel allows.
 const NO_ROOM: usize = 2048;
+
+/// What it speaks.
+pub(super) const FAMILIES: [Family; 4] =
+    [Family::EVPN, Family::IPV4_UNICAST, Family::IPV6_UNICAST, Family::RT_CONSTRAINT];
+
+/// Every other attacker has several paths to its routes (RFC 7911).
+pub(super) const fn sends_path_ids(asn: u32) -> bool {
+    asn % 2 == 1
+}
 
 /// Whether answers are read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -26,18 +35,21 @@ pub(super) struct Connection {
     ears: Ears,
 }
 
-/// A right OPEN.
+/// A right OPEN: every family there is, and all that changes how routes are read.
 pub(super) fn open(target: Target) -> Vec<u8> {
-    let open = Open {
-        asn: Asn(target.own_asn),
-        hold_time: HOLD,
-        router_id: target.from,
-        capabilities: vec![
-            Capability::Multiprotocol(Family::EVPN),
-            Capability::FourOctetAs(Asn(target.own_asn)),
-            Capability::RouteRefresh,
-        ],
-    };
+    let mut capabilities: Vec<_> = FAMILIES.map(Capability::Multiprotocol).into();
+    capabilities.extend([
+        Capability::FourOctetAs(Asn(target.own_asn)),
+        Capability::RouteRefresh,
+        Capability::EnhancedRouteRefresh,
+        Capability::ExtendedNextHop(vec![(Family::IPV4_UNICAST, Family::IPV6_UNICAST.afi)]),
+    ]);
+    if sends_path_ids(target.own_asn) {
+        let send = |family| (family, AddPath::Send);
+        capabilities.push(Capability::AddPath(FAMILIES.map(send).into()));
+    }
+    let open =
+        Open { asn: Asn(target.own_asn), hold_time: HOLD, router_id: target.from, capabilities };
     encode_open(&open).to_vec()
 }
 
