@@ -6,7 +6,8 @@
 
 use evpn_tests::pair::{Pair, VNI, VXLAN, frr};
 use evpn_tests::{
-    Capture, Evpnd, Fabric, Fdb, Flow, Frr, Leaf, UNDERLAY_MTU, eventually, holds_for, now, pause,
+    Capture, Evpnd, Fabric, Fdb, Flow, Frr, FrrVersion, Leaf, UNDERLAY_MTU, eventually, holds_for,
+    now, pause,
 };
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -379,9 +380,8 @@ fn frr_dials_in_from_a_range_and_is_gone_when_it_is_gone() {
     pair.reach_each_other();
 }
 
-#[test]
-fn we_dial_into_a_range_of_frr() {
-    let pair = Pair::new("frr-range");
+fn we_dial_into_a_range(test: &str, version: FrrVersion) {
+    let pair = Pair::new(test);
     let [first, second] = &pair.leaves;
     let bgpd = "router bgp 65002
  bgp router-id 10.0.0.2
@@ -394,7 +394,7 @@ fn we_dial_into_a_range_of_frr() {
   neighbor LEAVES activate
   advertise-all-vni
 ";
-    let frr = Frr::start(&pair.fabric, second, "", bgpd);
+    let frr = version.start(&pair.fabric, second, "", bgpd);
     let _evpnd = Evpnd::start(&pair.fabric, first, &evpn_tests::pair::config(1, ""));
     eventually(SOON, "FRR has let us in", || is_up(&frr, "10.0.0.1"));
     let shown = frr.vtysh("show bgp l2vpn evpn summary");
@@ -402,6 +402,34 @@ fn we_dial_into_a_range_of_frr() {
     pair.reach_each_other();
     let routes = frr.vtysh(&format!("show bgp l2vpn evpn route vni {VNI}"));
     assert!(routes.contains(&pair.hosts[0].mac), "{routes}");
+}
+
+#[test]
+fn we_dial_into_a_range_of_frr() {
+    we_dial_into_a_range("frr-range", FrrVersion::Eight);
+}
+
+#[test]
+fn we_dial_into_a_range_of_frr_10() {
+    we_dial_into_a_range("frr10-range", FrrVersion::Ten);
+}
+
+#[test]
+fn frr_10_dials_in_from_a_range() {
+    let pair = Pair::new("range10");
+    let [first, second] = &pair.leaves;
+    let evpnd = Evpnd::start(&pair.fabric, first, &listening("10.8.0.0/16", ""));
+    let bgpd = frr_config(2, " neighbor e0 remote-as 65001\n neighbor e0 timers connect 1")
+        .replace("e0", "10.0.0.1");
+    let frr = FrrVersion::Ten.start(&pair.fabric, second, "", &bgpd);
+    holds_for(LONG, "control: outside of the range", || match is_up(&frr, "10.0.0.1") {
+        Ok(()) => Err("it is up"),
+        Err(_) => Ok(()),
+    });
+    reload(&evpnd, &pair.fabric, &listening("10.0.0.0/24", ""));
+    pair.reach_each_other();
+    let peer = seen(&evpnd, "10.0.0.2").expect("it is shown");
+    assert_eq!(peer["dynamicGroup"], "guests");
 }
 
 /// Kills either of two evpnds in turn while packets pass both ways; how many were lost.

@@ -11,7 +11,9 @@
 #![cfg(feature = "kernel-tests")]
 
 use evpn_tests::pair::{VNI, reach_each_other};
-use evpn_tests::{Evpnd, Fabric, Flow, Frr, Gobgp, Host, Leaf, Ns, eventually, holds_for, pause};
+use evpn_tests::{
+    Evpnd, Fabric, Flow, Frr, FrrVersion, Gobgp, Host, Leaf, Ns, eventually, holds_for, pause,
+};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -292,10 +294,9 @@ fn gobgp_is_told_what_it_wants_and_tells_what_we_want() {
     expect("everything", HELD, &[100, 200]);
 }
 
-/// FRR 8.4 and evpnd on links that have no addresses but link-local ones: a spine and two leaves.
-#[test]
-fn a_fabric_on_links_without_addresses() {
-    let mut fabric = Fabric::new("unnumbered");
+/// FRR and evpnd on links that have no addresses but link-local ones: a spine and two leaves.
+fn on_links_without_addresses(test: &str, version: FrrVersion) {
+    let mut fabric = Fabric::new(test);
     let [one, two, three] = [1, 2, 3].map(|n| node(&mut fabric, n));
     for leaf in [&one, &two] {
         let up = format!("to{}", leaf.number);
@@ -320,7 +321,7 @@ fn a_fabric_on_links_without_addresses() {
          address-family ipv4 unicast\n  network 10.0.0.3/32\n exit-address-family\n \
          address-family l2vpn evpn\n{evpn}"
     );
-    let frr = Frr::start(&fabric, &three, "", &bgpd);
+    let frr = version.start(&fabric, &three, "", &bgpd);
     let leaf = |number: u8| {
         ours(number, &format!("\"10.0.0.{number}/32\""), &[])
             + "[[neighbor]]\ninterface = \"to3\"\ngroup = \"fabric\"\n"
@@ -349,4 +350,14 @@ fn a_fabric_on_links_without_addresses() {
     expect_ways(&one.ns, "10.0.0.2", 1);
     reach_each_other(&a, &b);
     drop(first);
+}
+
+#[test]
+fn a_fabric_on_links_without_addresses() {
+    on_links_without_addresses("unnumbered", FrrVersion::Eight);
+}
+
+#[test]
+fn a_fabric_on_links_without_addresses_with_frr_10() {
+    on_links_without_addresses("unnumbered10", FrrVersion::Ten);
 }
