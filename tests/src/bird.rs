@@ -21,21 +21,28 @@ impl Bird {
     /// Without BIRD, and where its files cannot be written.
     #[track_caller]
     pub fn start(fabric: &Fabric, leaf: &Leaf) -> Self {
+        let ospf = "protocol kernel { ipv4 { export all; }; }
+protocol ospf v2 {
+    ipv4 { import all; export none; };
+    area 0 {
+        interface \"up0\" { type ptp; hello 1; dead count 4; };
+        interface \"lo\" { stub; };
+    };
+}
+";
+        Self::start_with(fabric, leaf, ospf)
+    }
+
+    /// Starts it with protocols of the test's own.
+    ///
+    /// # Panics
+    /// As [`Bird::start`].
+    #[track_caller]
+    pub fn start_with(fabric: &Fabric, leaf: &Leaf, protocols: &str) -> Self {
         require("bird", "bird2");
         let number = leaf.number;
         let config = format!(
-            "router id 10.0.0.{number};
-log stderr all;
-protocol device {{ }}
-protocol kernel {{ ipv4 {{ export all; }}; }}
-protocol ospf v2 {{
-    ipv4 {{ import all; export none; }};
-    area 0 {{
-        interface \"up0\" {{ type ptp; hello 1; dead count 4; }};
-        interface \"lo\" {{ stub; }};
-    }};
-}}
-"
+            "router id 10.0.0.{number};\nlog stderr all;\nprotocol device {{ }}\n{protocols}"
         );
         let path = |end: &str| fabric.path(&format!("bird{number}.{end}"));
         fs::write(path("conf"), config).unwrap_or_else(|e| panic!("{e}"));

@@ -12,7 +12,7 @@
 
 use evpn_tests::pair::{VNI, reach_each_other};
 use evpn_tests::{
-    Evpnd, Fabric, Flow, Frr, FrrVersion, Gobgp, Host, Leaf, Ns, eventually, holds_for, pause,
+    Bird, Evpnd, Fabric, Flow, Frr, FrrVersion, Gobgp, Host, Leaf, Ns, eventually, holds_for, pause,
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -360,4 +360,69 @@ fn a_fabric_on_links_without_addresses() {
 #[test]
 fn a_fabric_on_links_without_addresses_with_frr_10() {
     on_links_without_addresses("unnumbered10", FrrVersion::Ten);
+}
+
+/// A spine that knows nothing of EVPN: its sessions carry the underlay, and the leaves speak EVPN with
+/// each other from VTEP to VTEP, over what these sessions make reachable.
+#[test]
+fn evpn_from_loopback_to_loopback_over_a_spine_that_is_bird() {
+    let mut fabric = Fabric::new("bird-bgp");
+    let [one, two, three] = [1, 2, 3].map(|n| node(&mut fabric, n));
+    link(&fabric, &one, &three, 0);
+    link(&fabric, &two, &three, 2);
+    let [a, b] = hosts(&mut fabric, [&one, &two]);
+    let session = |name: &str, leaf: u32, address: &str| {
+        format!(
+            "protocol bgp {name} {{
+    local as 65003; neighbor {address} as {leaf};
+    hold time 9; connect retry time 1;
+    ipv4 {{ import all; export all; }};
+}}
+"
+        )
+    };
+    let protocols = format!(
+        "protocol kernel {{ ipv4 {{ export all; }}; }}
+protocol direct {{ ipv4; interface \"lo\"; }}
+{}{}",
+        session("leaf1", 65001, "192.0.2.0"),
+        session("leaf2", 65002, "192.0.2.2")
+    );
+    let leaf = |number: u8| {
+        let (other, spine) = (3 - number, 2 * (number - 1) + 1);
+        ours(number, &format!("\"10.0.0.{number}/32\""), &[])
+            + &format!(
+                "[[neighbor]]\naddress = \"192.0.2.{spine}\"\nas = 65003\n\
+                 families = [\"ipv4-unicast\"]\n\
+                 [[neighbor]]\naddress = \"10.0.0.{other}\"\nas = 6500{other}\nmultihop = 3\n\
+                 update-source = \"10.0.0.{number}\"\n"
+            )
+    };
+    let mut first = Evpnd::start(&fabric, &one, &leaf(1));
+    let _second = Evpnd::start(&fabric, &two, &leaf(2));
+    holds_for(Duration::from_secs(2), "control: no spine yet", || match a.ns.ping(&b.ip, 56) {
+        Err(_) => Ok(()),
+        Ok(()) => Err("packets pass"),
+    });
+    let mut bird = Bird::start_with(&fabric, &three, &protocols);
+    expect_ways(&one.ns, "10.0.0.2", 1);
+    reach_each_other(&a, &b);
+    let theirs = three.ns.sh("ip -4 route show 10.0.0.1");
+    assert!(theirs.contains("via 192.0.2.0") && theirs.contains("proto bird"), "{theirs}");
+    // The overlay's session depends on routes that the same daemon writes: it comes back after a
+    // kill, and meanwhile the kernel forwards.
+    let flow = Flow::start((&b.ns, &b.ip), (&a.ns, &a.ip), 5000, 500);
+    pause(Duration::from_secs(1));
+    first.daemon.kill9();
+    first.start_again();
+    eventually(SOON, "both sessions are up again", || {
+        let summary = first.json(&["show", "bgp", "summary"])?;
+        if summary["failedPeers"] == 0 { Ok(()) } else { Err(summary.to_string()) }
+    });
+    pause(Duration::from_secs(2));
+    let report = flow.stop();
+    println!("evpnd killed under its own overlay: {}", report.summary());
+    reach_each_other(&a, &b);
+    assert_eq!(report.lost.len(), 0, "{}", report.summary());
+    bird.daemon.expect_alive();
 }
