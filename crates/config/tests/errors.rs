@@ -566,3 +566,113 @@ fn an_as_number_is_read_in_both_notations_wherever_one_stands() {
     let load = |text: String| load(&[Source::new("evpnd.toml", text)]).unwrap().config;
     assert_eq!(load(text("1.10", "65000.1")), load(text("65546", "4259840001")));
 }
+
+#[test]
+fn a_family_is_known_by_what_others_call_it() {
+    let neighbor = |keys: &str| format!("[[neighbor]]\naddress = \"10.0.0.2\"\nas = 65002\n{keys}");
+    for (given, meant) in [
+        ("evpn", "l2vpn-evpn"),
+        ("L2VPN-EVPN", "l2vpn-evpn"),
+        ("l2vpn evpn", "l2vpn-evpn"),
+        ("ipv4", "ipv4-unicast"),
+        ("ipv4 unicast", "ipv4-unicast"),
+        ("IPv6_Unicast", "ipv6-unicast"),
+        ("ipv6-unicst", "ipv6-unicast"),
+        ("rtc", "rt-constraint"),
+    ] {
+        let line = format!(
+            "6:13: families is \"{given}\"; it must be \"l2vpn-evpn\" or \"ipv4-unicast\" \
+             or \"ipv6-unicast\" or \"rt-constraint\"; did you mean \"{meant}\"?"
+        );
+        // One mistake is one line: a list that was refused is not empty beside.
+        assert_refused(&neighbor(&format!("families = [\"{given}\"]")), &[&line]);
+    }
+    // Which one was meant nobody can tell.
+    let line = "6:13: families is \"unicast\"; it must be \"l2vpn-evpn\" or \"ipv4-unicast\" \
+                or \"ipv6-unicast\" or \"rt-constraint\"";
+    assert_refused(&neighbor("families = [\"unicast\"]"), &[line]);
+    for (keys, line) in [
+        (
+            "families = []",
+            "6:12: families is empty, which offers no family at all; \
+             write families = [\"l2vpn-evpn\"], or leave it out",
+        ),
+        (
+            "families = [\"ipv4-unicast\", \"ipv4-unicast\"]",
+            "6:29: families names \"ipv4-unicast\" twice; remove one",
+        ),
+        (
+            "families = \"l2vpn-evpn\"",
+            "6:12: families is a string; it must be a list; for example [\"l2vpn-evpn\"]",
+        ),
+        (
+            "add-path = \"tx\"",
+            "6:12: add-path is \"tx\"; it must be \"receive\" or \"send\" or \"both\"; \
+             did you mean \"send\"?",
+        ),
+        (
+            "role = \"client\"",
+            "6:8: role is \"client\"; it must be \"provider\" or \"customer\" or \"peer\" \
+             or \"rs-server\" or \"rs-client\"; did you mean \"rs-client\"?",
+        ),
+    ] {
+        assert_refused(&neighbor(keys), &[line]);
+    }
+}
+
+#[test]
+fn keys_of_the_underlay_and_of_sessions_are_known_by_what_others_call_them() {
+    let neighbor = "[[neighbor]]\naddress = \"10.0.0.2\"\nas = 65002\n";
+    let group = "[[group]]\nname = \"leaves\"\nas = \"external\"\n";
+    for (text, line) in [
+        (
+            "[unicst]\nannounce = []".to_owned(),
+            r#"3:2: unknown key "unicst" in the configuration; did you mean "unicast"?"#,
+        ),
+        (
+            "[underlay]\nannounce = []".to_owned(),
+            r#"3:2: unknown key "underlay" in the configuration; here it is called "unicast""#,
+        ),
+        (
+            "[unicast]\nnetwork = []".to_owned(),
+            r#"4:1: unknown key "network" in [unicast]; here it is called "announce""#,
+        ),
+        (
+            format!("{neighbor}family = []"),
+            r#"6:1: unknown key "family" in neighbor[10.0.0.2]; here it is called "families""#,
+        ),
+        (
+            format!("{neighbor}local-role = \"peer\""),
+            r#"6:1: unknown key "local-role" in neighbor[10.0.0.2]; here it is called "role""#,
+        ),
+        (
+            format!("{neighbor}listen = []"),
+            r#"6:1: unknown key "listen" in neighbor[10.0.0.2]; "listen" belongs in [[group]]"#,
+        ),
+        (
+            format!("{group}listen-range = []"),
+            r#"6:1: unknown key "listen-range" in group[leaves]; here it is called "listen""#,
+        ),
+    ] {
+        assert_refused(&text, &[line]);
+    }
+}
+
+#[test]
+fn what_is_announced_can_be_sent_to() {
+    let help = "write prefixes that other switches can send to, such as the VTEP's \"10.0.0.1/32\"";
+    for (prefix, what) in [
+        ("224.0.0.0/24", "groups"),
+        ("fe80::/64", "link-local addresses"),
+        ("169.254.1.0/24", "link-local addresses"),
+        ("127.0.0.0/8", "loopback addresses"),
+        ("::1/128", "loopback addresses"),
+    ] {
+        let line = format!("4:13: announce is {prefix}, which holds {what}; {help}");
+        assert_refused(&format!("[unicast]\nannounce = [\"{prefix}\"]"), &[&line]);
+    }
+    for default in ["0.0.0.0/0", "::/0"] {
+        let text = format!("{LEAF}[unicast]\nannounce = [\"{default}\"]");
+        assert!(load(&[Source::new("evpnd.toml", text)]).is_ok(), "{default}");
+    }
+}

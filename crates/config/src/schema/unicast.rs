@@ -5,9 +5,12 @@
 use super::vrf::Redistribute;
 use super::{Default, Key, SectionDoc};
 use crate::Effect;
-use crate::parse;
+use crate::parse::{self, Parsed};
+use crate::problem::Problem;
 use crate::section::{Reading, Section};
+use crate::source::Node;
 use crate::value::as_texts;
+use evpn_proto::types::is_link_local;
 use ipnet::IpNet;
 use serde::Serialize;
 
@@ -47,7 +50,25 @@ pub(crate) fn read(root: &Section<'_>, reading: &mut Reading) -> Unicast {
     section.finish(reading);
     let redistribute = parse::word(&[("connected", Redistribute::Connected)]);
     Unicast {
-        announce: section.get(reading, "announce", parse::list(parse::prefix)),
+        announce: section.get(reading, "announce", parse::list(announced)),
         redistribute: section.get(reading, "redistribute", parse::list(redistribute)),
     }
+}
+
+/// A prefix that packets can be sent to from beyond a link.
+fn announced(node: &Node) -> Parsed<IpNet> {
+    let prefix = parse::prefix(node)?;
+    let address = prefix.addr();
+    let what = if address.is_multicast() {
+        "groups"
+    } else if is_link_local(address) {
+        "link-local addresses"
+    } else if address.is_loopback() {
+        "loopback addresses"
+    } else {
+        return Ok(prefix);
+    };
+    let message = format!("is {prefix}, which holds {what}");
+    let help = "write prefixes that other switches can send to, such as the VTEP's \"10.0.0.1/32\"";
+    Err(vec![Problem::new(node.place.clone(), message).help(help)])
 }
