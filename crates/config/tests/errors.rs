@@ -676,3 +676,47 @@ fn what_is_announced_can_be_sent_to() {
         assert!(load(&[Source::new("evpnd.toml", text)]).is_ok(), "{default}");
     }
 }
+
+#[test]
+fn what_is_announced_is_told_to_somebody() {
+    let with = |families: &str, unicast: &str| {
+        format!(
+            "[[neighbor]]\naddress = \"10.0.0.2\"\nas = 65002\nfamilies = [{families}]\n\
+             [unicast]\n{unicast}"
+        )
+    };
+    for (families, unicast, line) in [
+        (
+            "\"l2vpn-evpn\"",
+            "announce = [\"10.0.0.1/32\"]",
+            "8:12: announce: no neighbor is told 10.0.0.1/32; \
+             add \"ipv4-unicast\" to `families` of those that are to be, or remove it",
+        ),
+        (
+            "\"ipv4-unicast\"",
+            "announce = [\"10.0.0.1/32\", \"2001:db8::1/128\"]",
+            "8:12: announce: no neighbor is told 2001:db8::1/128; \
+             add \"ipv6-unicast\" to `families` of those that are to be, or remove it",
+        ),
+        (
+            "\"l2vpn-evpn\"",
+            "redistribute = [\"connected\"]",
+            "8:16: redistribute: no neighbor is told connected prefixes; \
+             add \"ipv4-unicast\" to `families` of those that are to be, or remove it",
+        ),
+    ] {
+        assert_refused(&with(families, unicast), &[line]);
+    }
+    let range = "[[group]]\nname = \"leaves\"\nas = \"external\"\nlisten = [\"10.0.0.0/24\"]\n\
+                 families = [\"ipv4-unicast\"]\n[unicast]\nannounce = [\"10.0.0.1/32\"]\n";
+    let fine = [
+        with("\"ipv6-unicast\"", "redistribute = [\"connected\"]"),
+        with("\"l2vpn-evpn\"", "announce = []"),
+        range.to_owned(),
+        // Nobody is there yet.
+        "[unicast]\nannounce = [\"10.0.0.1/32\"]\n".to_owned(),
+    ];
+    for text in fine {
+        assert!(load(&[Source::new("evpnd.toml", format!("{LEAF}{text}"))]).is_ok(), "{text}");
+    }
+}

@@ -2,6 +2,8 @@
 //!
 //! **Nothing is announced that was not asked for**, and to whom is the neighbor's `families`.
 
+use super::dynamic::DynamicGroup;
+use super::neighbor::Neighbor;
 use super::vrf::Redistribute;
 use super::{Default, Key, SectionDoc};
 use crate::Effect;
@@ -10,7 +12,7 @@ use crate::problem::Problem;
 use crate::section::{Reading, Section};
 use crate::source::Node;
 use crate::value::as_texts;
-use evpn_proto::types::is_link_local;
+use evpn_proto::types::{Family, is_link_local};
 use ipnet::IpNet;
 use serde::Serialize;
 
@@ -45,13 +47,58 @@ pub(crate) static UNICAST: SectionDoc = SectionDoc {
     ]],
 };
 
-pub(crate) fn read(root: &Section<'_>, reading: &mut Reading) -> Unicast {
+/// The families that any neighbor speaks; none known where there are no neighbors yet.
+pub(crate) struct Spoken(Option<Vec<Family>>);
+
+impl Spoken {
+    pub(crate) fn by(neighbors: &[Neighbor], groups: &[DynamicGroup]) -> Self {
+        let all = neighbors.iter().chain(groups.iter().map(|group| &group.neighbor));
+        let is_empty = neighbors.is_empty() && groups.is_empty();
+        let families = || all.flat_map(|neighbor| neighbor.families.iter().copied()).collect();
+        Self((!is_empty).then(families))
+    }
+
+    /// Whether somebody is told routes of one of the families.
+    fn has_any(&self, families: &[Family]) -> bool {
+        self.0.as_ref().is_none_or(|spoken| families.iter().any(|family| spoken.contains(family)))
+    }
+}
+
+pub(crate) fn read(root: &Section<'_>, reading: &mut Reading, spoken: &Spoken) -> Unicast {
     let section = root.child(reading, &UNICAST);
     section.finish(reading);
     let redistribute = parse::word(&[("connected", Redistribute::Connected)]);
-    Unicast {
+    let unicast = Unicast {
         announce: section.get(reading, "announce", parse::list(announced)),
         redistribute: section.get(reading, "redistribute", parse::list(redistribute)),
+    };
+    // Of a neighbor that was refused nobody knows what it would have spoken.
+    if reading.problems.is_empty() {
+        check_heard(&unicast, &section, reading, spoken);
+    }
+    unicast
+}
+
+/// Refuses what nobody would be told: half an underlay looks like a whole one.
+fn check_heard(unicast: &Unicast, section: &Section<'_>, reading: &mut Reading, spoken: &Spoken) {
+    let mut refuse = |key: &str, what: &str, family: &str| {
+        let message = format!("{key}: no neighbor is told {what}");
+        let help = format!("add \"{family}\" to `families` of those that are to be, or remove it");
+        section.refuse(reading, key, message, help);
+    };
+    for (family, name) in
+        [(Family::IPV4_UNICAST, "ipv4-unicast"), (Family::IPV6_UNICAST, "ipv6-unicast")]
+    {
+        let is_of = |net: &&IpNet| (family == Family::IPV4_UNICAST) == net.addr().is_ipv4();
+        if let Some(prefix) = unicast.announce.iter().find(is_of)
+            && !spoken.has_any(&[family])
+        {
+            refuse("announce", &prefix.to_string(), name);
+        }
+    }
+    let either = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
+    if !unicast.redistribute.is_empty() && !spoken.has_any(&either) {
+        refuse("redistribute", "connected prefixes", "ipv4-unicast");
     }
 }
 
