@@ -14,7 +14,7 @@ use serde::Serialize;
 /// Which sessions, and how.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ClearArgs {
-    /// The neighbor, or all of them.
+    /// Its address or its interface, or all of them.
     #[arg(value_name = "NEIGHBOR|all", value_parser = Whom::parse)]
     whom: Whom,
     /// The same in words: soft, soft in, soft out.

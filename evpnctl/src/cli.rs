@@ -140,13 +140,13 @@ pub(crate) enum ShowBgp {
         #[arg(value_enum, requires = "neighbor")]
         part: Option<NeighborPart>,
     },
-    /// The address family.
+    /// EVPN: its routes, and what BGP says of each VNI.
     #[command(subcommand)]
     L2vpn(ShowL2vpn),
-    /// Routes of the underlay, of IPv4.
+    /// IPv4 unicast: routes of the underlay.
     #[command(subcommand)]
     Ipv4(ShowIp),
-    /// Routes of the underlay, of IPv6.
+    /// IPv6 unicast: routes of the underlay.
     #[command(subcommand)]
     Ipv6(ShowIp),
     /// Which EVPN routes are wanted by whom (RFC 4684).

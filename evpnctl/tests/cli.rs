@@ -432,14 +432,18 @@ fn completions_and_manual_pages_come_from_the_definition() {
     for shell in ["bash", "zsh", "fish"] {
         let completions = evpnctl().args(["completions", shell]).output().unwrap();
         assert_eq!(completions.status.code(), Some(0));
-        assert!(text(&completions.stdout).contains("consistency"), "{shell}");
+        for word in ["consistency", "rt-constraint", "ipv6", "unicast"] {
+            assert!(text(&completions.stdout).contains(word), "{shell}: {word}");
+        }
     }
     let folder = tempfile::tempdir().unwrap();
     let man = evpnctl().arg("man").arg(folder.path()).output().unwrap();
     assert_eq!(man.status.code(), Some(0), "{}", text(&man.stderr));
     let page = std::fs::read_to_string(folder.path().join("evpnctl.1")).unwrap();
     assert!(page.contains("EVPND_SOCKET"));
-    assert!(folder.path().join("evpnctl-show-consistency.1").exists());
+    for command in ["show-consistency", "show-bgp-ipv6-unicast", "show-bgp-rt-constraint"] {
+        assert!(folder.path().join(format!("evpnctl-{command}.1")).exists(), "{command}");
+    }
     let nowhere = evpnctl().args(["man", "/nowhere"]).output().unwrap();
     assert_eq!(nowhere.status.code(), Some(2));
 }

@@ -89,7 +89,7 @@ pub(crate) fn word<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&Nod
         let names: Vec<&str> = words.iter().map(|(name, _)| *name).collect();
         let quoted: Vec<String> = names.iter().map(|name| format!("\"{name}\"")).collect();
         let message = format!("is {}; it must be {}", node.render(), quoted.join(" or "));
-        match suggest::nearest(given, &names) {
+        match suggest::word(given, &names) {
             Some(near) => refuse(node, message, format!("did you mean \"{near}\"?")),
             None => refuse_plainly(node, message),
         }

@@ -1,23 +1,39 @@
-//! What an unknown key was probably meant to be.
+//! What an unknown key, or a word that is none of those allowed, was probably meant to be.
 //!
-//! **A suggestion is a key of the schema, never a guess beyond it.**
+//! **A suggestion is a key or a word of the schema, never a guess beyond it.**
 
 use crate::schema::{self, SectionDoc};
 
 /// Names from other routing daemons' configurations, and what they are called here.
 const FOREIGN: &[(&str, &str)] = &[
+    ("activate", "families"),
+    ("address-families", "families"),
+    ("address-family", "families"),
+    ("addpath-tx-all-paths", "add-path"),
+    ("afi-safi", "families"),
+    ("afi-safis", "families"),
     ("asn", "as"),
     ("bgp-id", "id"),
     ("ebgp-multihop", "multihop"),
+    ("device", "interface"),
     ("export-rt", "export"),
+    ("family", "families"),
     ("hold-time", "hold"),
     ("import-rt", "import"),
     ("ip", "address"),
+    ("ipv4", "unicast"),
+    ("ipv4-unicast", "unicast"),
+    ("ipv6", "unicast"),
+    ("ipv6-unicast", "unicast"),
     ("keepalive-interval", "keepalive"),
+    ("listen-range", "listen"),
     ("local-address", "update-source"),
     ("local-as", "as"),
+    ("local-role", "role"),
     ("maximum-prefix", "max-prefix"),
     ("md5", "password-file"),
+    ("network", "announce"),
+    ("networks", "announce"),
     ("password", "password-file"),
     ("peer", "neighbor"),
     ("peer-as", "as"),
@@ -31,6 +47,19 @@ const FOREIGN: &[(&str, &str)] = &[
     ("source-address", "update-source"),
     ("ttl", "multihop"),
     ("ttl-security-hops", "ttl-security"),
+    ("underlay", "unicast"),
+];
+
+/// Words from elsewhere for values, and what they are called here.
+const FOREIGN_WORDS: &[(&str, &str)] = &[
+    ("asdot", "dot"),
+    ("asplain", "plain"),
+    ("route-target", "rt-constraint"),
+    ("rt-filter", "rt-constraint"),
+    ("rtc", "rt-constraint"),
+    ("rtfilter", "rt-constraint"),
+    ("rx", "receive"),
+    ("tx", "send"),
 ];
 
 /// The advice for an unknown key of a section whose known keys are `known`.
@@ -45,7 +74,10 @@ pub(crate) fn for_key(name: &str, section: &SectionDoc, known: &[&str]) -> Strin
         return format!("did you mean \"{near}\"?");
     }
     let has_key = |doc: &&&SectionDoc| doc.path != section.path && doc.key(ours).is_some();
-    if let Some(doc) = schema::SECTIONS.iter().find(has_key) {
+    let homes = || schema::SECTIONS.iter().filter(has_key);
+    // What neighbors have in common stands in a group: it comes before another section of that key.
+    let group = || homes().find(|doc| section.path == "neighbor[]" && doc.path == "group[]");
+    if let Some(doc) = group().or_else(|| homes().next()) {
         return format!(
             "\"{ours}\" belongs {}",
             match doc.path {
@@ -69,6 +101,20 @@ fn heading(doc: &SectionDoc) -> String {
         Some(list) => format!("[[{}]]", list.replace("[]", "")),
         None => format!("[{}]", doc.path.replace("[]", "")),
     }
+}
+
+/// The word of `words` that was meant by `given`: in other letters, as others call it, by a part of it
+/// that no other has, or by a slip of the pen.
+pub(crate) fn word<'w>(given: &str, words: &[&'w str]) -> Option<&'w str> {
+    let plain = given.to_lowercase().replace(['_', ' '], "-");
+    let called = |name: &str| words.iter().find(|word| **word == name).copied();
+    let foreign = FOREIGN_WORDS.iter().find(|(theirs, _)| *theirs == plain);
+    let mut with_part = words.iter().filter(|word| word.split('-').any(|part| part == plain));
+    let by_part = with_part.next().filter(|_| with_part.next().is_none()).copied();
+    called(&plain)
+        .or_else(|| foreign.and_then(|(_, ours)| called(ours)))
+        .or(by_part)
+        .or_else(|| nearest(&plain, words))
 }
 
 /// The word of `words` that a slip of the pen would turn into `name`: one edit in three letters.

@@ -1,6 +1,8 @@
 //! A leaf that says next to nothing, and what it gets.
 
-use evpn_config::{Config, DataplaneMode, Feed, PeerAs, RdChoice, RtChoice, Source, load};
+use evpn_config::{
+    Config, DataplaneMode, Feed, PeerAs, RdChoice, RtChoice, Source, load, schema_keys,
+};
 use std::time::Duration;
 
 fn config(text: &str) -> Config {
@@ -33,7 +35,15 @@ fn a_working_leaf_takes_five_lines() {
 
 #[test]
 fn every_key_can_be_written() {
-    let config = config(include_str!("full.toml"));
+    let full = include_str!("full.toml");
+    for key in schema_keys() {
+        let name = key.path.rsplit('.').next().unwrap();
+        // A configuration has one feed, and there it is not one that reads a file.
+        let is_there = key.path == "energy.feed.path" || full.contains(&format!("{name} = "));
+        assert!(is_there, "{}", key.path);
+    }
+    let config = config(full);
+    assert_eq!(config.unicast.announce.len(), 2);
     assert_eq!(config.router.asn.0, (65_000 << 16) | 1);
     let [first, second, _, on_link] = config.neighbors.as_slice() else { panic!("four neighbors") };
     assert_eq!((on_link.id.to_string().as_str(), on_link.multihop), ("swp1", 1));

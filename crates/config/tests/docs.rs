@@ -61,12 +61,13 @@ fn the_reference_has_no_row_of_a_key_that_is_gone() {
 }
 
 /// Other documents with examples. One that does not say who the router is adds to another.
-const OTHERS: [(&str, &str); 5] = [
+const OTHERS: [(&str, &str); 6] = [
     ("coming-from-frr.md", include_str!("../../../docs/coming-from-frr.md")),
     ("README.md", include_str!("../../../README.md")),
     ("energy.md", include_str!("../../../docs/energy.md")),
     ("getting-started.md", include_str!("../../../docs/getting-started.md")),
     ("neighbors.md", include_str!("../../../docs/neighbors.md")),
+    ("underlay.md", include_str!("../../../docs/underlay.md")),
 ];
 
 /// The bodies of the reference's fences of a language.
@@ -92,6 +93,20 @@ fn every_example_of_other_documents_loads() {
         }
     }
     assert!(count >= 4, "{count}");
+}
+
+/// The configuration that the package brings, with the # of its examples taken away.
+#[test]
+fn the_packages_configuration_says_nothing_and_its_examples_load() {
+    let text = include_str!("../../../packaging/evpnd.toml");
+    let is_comment = |line: &str| line.is_empty() || line.starts_with('#');
+    assert!(text.lines().all(is_comment), "nothing is in force as it is installed");
+    let examples = text.lines().filter_map(|line| line.strip_prefix('#'));
+    let examples = examples.filter(|line| !line.is_empty() && !line.starts_with(' '));
+    let examples = examples.collect::<Vec<_>>().join("\n");
+    if let Err(errors) = load(&[Source::new("evpnd.toml", examples)]) {
+        panic!("{}", errors.report());
+    }
 }
 
 #[test]

@@ -3,6 +3,9 @@
 use evpn_config::{Errors, Source, load};
 use miette::Diagnostic;
 
+#[path = "errors/families.rs"]
+mod families;
+
 /// The leaf that each mistake is added to; the mistake begins on line 3, in `[router]`.
 const LEAF: &str = "[router]\nas = 65001\n";
 
@@ -489,61 +492,6 @@ fn any_text_loads_or_is_refused_with_reasons_that_lie_within_it() {
         }
     }
     assert!(refusals > 1_000, "{refusals}");
-}
-
-#[test]
-fn a_role_is_for_a_neighbor_of_another_as_and_strictness_for_one_with_a_role() {
-    let neighbor = |keys: &str| format!("[[neighbor]]\naddress = \"10.0.0.2\"\n{keys}");
-    for (keys, line) in [
-        (
-            "as = 65001\nrole = \"peer\"",
-            "6:8: an internal neighbor has no role; remove it: roles are between ASes (RFC 9234)",
-        ),
-        (
-            "as = 65002\nrole-strict = true",
-            "6:15: role-strict is of no use without role; write role too, or remove role-strict",
-        ),
-        (
-            "as = 65002\nrole = \"costumer\"",
-            "6:8: role is \"costumer\"; it must be \"provider\" or \"customer\" or \"peer\" \
-             or \"rs-server\" or \"rs-client\"; did you mean \"customer\"?",
-        ),
-    ] {
-        assert_refused(&neighbor(keys), &[line]);
-    }
-    let long = neighbor(&format!("as = 65002\nshutdown-message = \"{}\"", "ä".repeat(128)));
-    let line = "6:20: shutdown-message takes 256 octets of UTF-8; it may take 255; \
-                shorten it: RFC 9003 section 2 gives its length one octet";
-    assert_refused(&long, &[line]);
-}
-
-#[test]
-fn several_paths_go_one_way_or_both_and_memberships_have_none() {
-    let neighbor = |keys: &str| format!("[[neighbor]]\naddress = \"10.0.0.2\"\nas = 65002\n{keys}");
-    for (keys, line) in [
-        (
-            "add-path = \"recieve\"",
-            "6:12: add-path is \"recieve\"; it must be \"receive\" or \"send\" or \"both\"; \
-             did you mean \"receive\"?",
-        ),
-        (
-            "add-path = \"send\"\nfamilies = [\"rt-constraint\"]",
-            "6:12: add-path is of no use with rt-constraint alone; remove it: of what a neighbor \
-             wants there is one path",
-        ),
-    ] {
-        assert_refused(&neighbor(keys), &[line]);
-    }
-}
-
-#[test]
-fn a_role_of_a_group_is_its_members() {
-    let text = "[[group]]\nname = \"isp\"\nas = \"external\"\nrole = \"customer\"\nrole-strict = true\n\
-                [[neighbor]]\naddress = \"10.0.0.2\"\ngroup = \"isp\"\n\
-                [[neighbor]]\naddress = \"10.0.0.3\"\ngroup = \"isp\"\nrole = \"peer\"\n";
-    let loaded = load(&[Source::new("evpnd.toml", format!("{LEAF}{text}"))]).unwrap();
-    let roles = loaded.config.neighbors.iter().map(|n| (n.role.unwrap().word(), n.role_strict));
-    assert_eq!(roles.collect::<Vec<_>>(), [("customer", true), ("peer", true)]);
 }
 
 #[test]

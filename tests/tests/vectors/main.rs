@@ -193,7 +193,7 @@ struct Verdict {
 
 fn judge(kind: LeafKind, case: &Case, octets: &[u8], outcome: &Outcome) -> Verdict {
     let Outcome { action, end, lines, held } = outcome;
-    // evpnd offers no ADD-PATH, so that no session of its has path identifiers.
+    // The leaf does not ask for ADD-PATH, so that no session of its has path identifiers.
     let mut options = case.options.clone();
     let as_it_is = !options.remove("--add-path");
     if case.not_negotiated {

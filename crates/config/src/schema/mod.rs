@@ -180,7 +180,8 @@ pub(crate) fn read(table: &Table, reading: &mut Reading) -> Option<Config> {
     root.finish(reading);
     let router = router::read(&root, reading);
     let (neighbors, dynamic_groups) = neighbor::read(&root, &router, reading);
-    let unicast = unicast::read(&root, reading);
+    let spoken = unicast::Spoken::by(&neighbors, &dynamic_groups);
+    let unicast = unicast::read(&root, reading, &spoken);
     let evpn = evpn::read(&root, reading);
     let vnis = vni::read(&root, reading);
     let (energy, drain) = energy::read(&root, reading);

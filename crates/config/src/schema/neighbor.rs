@@ -294,7 +294,7 @@ fn read_common(section: &Section<'_>, reading: &mut Reading) -> Common {
         asn: section.opt(reading, "as", peer_as),
         update_source: section.opt(reading, "update-source", parse::host_address),
         multihop: section.opt(reading, "multihop", parse::integer(1..=255)),
-        families: section.get(reading, "families", parse::list(family)),
+        families: section.get(reading, "families", families),
         passive: section.get(reading, "passive", parse::boolean),
         shutdown: section.get(reading, "shutdown", parse::boolean),
         route_reflector_client: section.get(reading, "route-reflector-client", parse::boolean),
@@ -315,8 +315,13 @@ const FAMILIES: &[(&str, Family)] = &[
     ("rt-constraint", Family::RT_CONSTRAINT),
 ];
 
-fn family(node: &Node) -> Parsed<Family> {
-    parse::word(FAMILIES)(node)
+fn families(node: &Node) -> Parsed<Vec<Family>> {
+    let families = parse::list(parse::word(FAMILIES))(node)?;
+    if families.is_empty() {
+        let problem = Problem::new(node.place.clone(), "is empty, which offers no family at all");
+        return Err(vec![problem.help("write families = [\"l2vpn-evpn\"], or leave it out")]);
+    }
+    Ok(families)
 }
 
 fn peer_as(node: &Node) -> Parsed<PeerAs> {
@@ -501,11 +506,6 @@ fn complete(
         let message = "ttl-security and multihop exclude each other".to_owned();
         let help = "remove multihop: with ttl-security packets leave with a TTL of 255";
         section.refuse(reading, "ttl-security", message, help.into());
-    }
-    if common.families.is_empty() {
-        let message = format!("{who} is offered no family at all");
-        let help = "write families = [\"l2vpn-evpn\"], or leave it out".to_owned();
-        section.refuse(reading, "families", message, help);
     }
     let multihop = common.multihop.unwrap_or_else(|| {
         let (ttl, why) = match asn.is_internal(router.asn) {

@@ -2,12 +2,17 @@
 //!
 //! **Nothing is announced that was not asked for**, and to whom is the neighbor's `families`.
 
+use super::dynamic::DynamicGroup;
+use super::neighbor::Neighbor;
 use super::vrf::Redistribute;
 use super::{Default, Key, SectionDoc};
 use crate::Effect;
-use crate::parse;
+use crate::parse::{self, Parsed};
+use crate::problem::Problem;
 use crate::section::{Reading, Section};
+use crate::source::Node;
 use crate::value::as_texts;
+use evpn_proto::types::{Family, is_link_local};
 use ipnet::IpNet;
 use serde::Serialize;
 
@@ -42,12 +47,75 @@ pub(crate) static UNICAST: SectionDoc = SectionDoc {
     ]],
 };
 
-pub(crate) fn read(root: &Section<'_>, reading: &mut Reading) -> Unicast {
+/// The families that any neighbor speaks; none known where there are no neighbors yet.
+pub(crate) struct Spoken(Option<Vec<Family>>);
+
+impl Spoken {
+    pub(crate) fn by(neighbors: &[Neighbor], groups: &[DynamicGroup]) -> Self {
+        let all = neighbors.iter().chain(groups.iter().map(|group| &group.neighbor));
+        let is_empty = neighbors.is_empty() && groups.is_empty();
+        let families = || all.flat_map(|neighbor| neighbor.families.iter().copied()).collect();
+        Self((!is_empty).then(families))
+    }
+
+    /// Whether somebody is told routes of one of the families.
+    fn has_any(&self, families: &[Family]) -> bool {
+        self.0.as_ref().is_none_or(|spoken| families.iter().any(|family| spoken.contains(family)))
+    }
+}
+
+pub(crate) fn read(root: &Section<'_>, reading: &mut Reading, spoken: &Spoken) -> Unicast {
     let section = root.child(reading, &UNICAST);
     section.finish(reading);
     let redistribute = parse::word(&[("connected", Redistribute::Connected)]);
-    Unicast {
-        announce: section.get(reading, "announce", parse::list(parse::prefix)),
+    let unicast = Unicast {
+        announce: section.get(reading, "announce", parse::list(announced)),
         redistribute: section.get(reading, "redistribute", parse::list(redistribute)),
+    };
+    // Of a neighbor that was refused nobody knows what it would have spoken.
+    if reading.problems.is_empty() {
+        check_heard(&unicast, &section, reading, spoken);
     }
+    unicast
+}
+
+/// Refuses what nobody would be told: half an underlay looks like a whole one.
+fn check_heard(unicast: &Unicast, section: &Section<'_>, reading: &mut Reading, spoken: &Spoken) {
+    let mut refuse = |key: &str, what: &str, family: &str| {
+        let message = format!("{key}: no neighbor is told {what}");
+        let help = format!("add \"{family}\" to `families` of those that are to be, or remove it");
+        section.refuse(reading, key, message, help);
+    };
+    for (family, name) in
+        [(Family::IPV4_UNICAST, "ipv4-unicast"), (Family::IPV6_UNICAST, "ipv6-unicast")]
+    {
+        let is_of = |net: &&IpNet| (family == Family::IPV4_UNICAST) == net.addr().is_ipv4();
+        if let Some(prefix) = unicast.announce.iter().find(is_of)
+            && !spoken.has_any(&[family])
+        {
+            refuse("announce", &prefix.to_string(), name);
+        }
+    }
+    let either = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
+    if !unicast.redistribute.is_empty() && !spoken.has_any(&either) {
+        refuse("redistribute", "connected prefixes", "ipv4-unicast");
+    }
+}
+
+/// A prefix that packets can be sent to from beyond a link.
+fn announced(node: &Node) -> Parsed<IpNet> {
+    let prefix = parse::prefix(node)?;
+    let address = prefix.addr();
+    let what = if address.is_multicast() {
+        "groups"
+    } else if is_link_local(address) {
+        "link-local addresses"
+    } else if address.is_loopback() {
+        "loopback addresses"
+    } else {
+        return Ok(prefix);
+    };
+    let message = format!("is {prefix}, which holds {what}");
+    let help = "write prefixes that other switches can send to, such as the VTEP's \"10.0.0.1/32\"";
+    Err(vec![Problem::new(node.place.clone(), message).help(help)])
 }
