@@ -375,6 +375,12 @@ impl Engine {
         Progress::Idle
     }
 
+    /// Whether there is more to do than one [`Engine::run`] does. Who takes in more all the same lets
+    /// changes, and with them routes that are gone already, pile up as fast as neighbours send.
+    pub fn is_behind(&self) -> bool {
+        self.ribs.backlog() > RUN_BUDGET
+    }
+
     /// Whoever sweeps before it has heard all that was told deletes what it is then told to put
     /// back: so everything told is handed on first, prefixes included, and the word to sweep last.
     fn complete_restart(&mut self, now: Now, complete: Complete) {

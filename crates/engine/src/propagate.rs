@@ -2,6 +2,8 @@
 //! neighbours.
 //!
 //! **A change is dealt with once, in the order of the families, and holds its route until then.**
+//! Each family has its share of what is dealt with at a time: a neighbour that floods one does not
+//! keep the others from their turn.
 
 use crate::constraints;
 use crate::engine::Engine;
@@ -17,9 +19,11 @@ use evpn_rib::table::{Dest, DestId};
 impl Engine {
     /// Best paths changed: VNIs and groups hear of it, of every family.
     pub(crate) fn propagate_all(&mut self, budget: &mut usize) {
-        for family in Ribs::FAMILIES {
+        for (family, left) in Ribs::FAMILIES.into_iter().zip((1..=Ribs::FAMILIES.len()).rev()) {
             let Some(rib) = self.ribs.get_mut(family) else { continue };
-            let batch = (*budget).min(rib.dirty.len());
+            let mut share = budget.div_ceil(left);
+            let batch = share.min(rib.dirty.len());
+            share -= batch;
             *budget -= batch;
             for id in rib.dirty.drain(..batch).collect::<Vec<_>>() {
                 if family == Family::EVPN {
@@ -35,7 +39,7 @@ impl Engine {
                 }
             }
             if let Some(rib) = self.ribs.get_mut(family) {
-                tell_others(rib, &self.wants, budget);
+                *budget -= tell_others(rib, &self.wants, share);
             }
         }
     }

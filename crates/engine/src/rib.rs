@@ -135,6 +135,11 @@ impl Ribs {
         self.iter().any(|rib| !rib.dirty.is_empty() || !rib.others.is_empty())
     }
 
+    /// How many changes have not been dealt with.
+    pub(crate) fn backlog(&self) -> usize {
+        self.iter().map(|rib| rib.dirty.len().saturating_add(rib.others.len())).sum()
+    }
+
     /// The families, in the order in which neighbours are told of them: RFC 4684 section 6 has
     /// memberships come first.
     pub(crate) const FAMILIES: [Family; 4] =
