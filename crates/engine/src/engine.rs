@@ -11,7 +11,7 @@ use crate::hosts::{Host, Hosts};
 use crate::import::{ImportIndex, TargetSet};
 use crate::interface::RouterPort;
 use crate::io::{ClearKind, Event, Input, Now, Output};
-use crate::peer::{Peer, Sender};
+use crate::peer::{Peer, Sender, Up};
 use crate::peers::Peers;
 use crate::restart::{Complete, Restart};
 use crate::rib::Ribs;
@@ -438,6 +438,9 @@ impl Engine {
             cluster_id: self.settings.cluster_id,
             router_id: self.settings.router_id,
             may_end_of_rib: self.restart.may_end_of_rib(),
+            may_end_of_wants: self.restart.may_end_of_wants(|peer| {
+                self.peer(peer).and_then(|p| p.up.as_ref()).is_some_and(Up::has_said_its_wants)
+            }),
         }
     }
 

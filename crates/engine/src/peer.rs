@@ -101,6 +101,11 @@ impl Up {
         self.families.values().all(|exchange| exchange.end_of_rib_received)
     }
 
+    /// Whether it has said all that it wants, if it says such things.
+    pub(crate) fn has_said_its_wants(&self) -> bool {
+        self.exchange(Family::RT_CONSTRAINT).is_none_or(|exchange| exchange.end_of_rib_received)
+    }
+
     /// Whether its memberships are known, so that what it wants of EVPN is (RFC 4684 section 6).
     fn wants_are_known(&self, now: Time) -> bool {
         self.awaits_wants().is_none_or(|until| until <= now)
@@ -247,7 +252,10 @@ impl Peer {
             up.updates_unreported += encoded.messages - messages;
         }
         let initial_done = rib.groups.get(&key).is_some_and(|g| g.updates.is_initial_done(peer));
-        let may_end = sender.may_end_of_rib && wants_are_known;
+        let may_end = match family {
+            Family::RT_CONSTRAINT => sender.may_end_of_wants,
+            _ => sender.may_end_of_rib && wants_are_known,
+        };
         if initial_done && !exchange.end_of_rib_sent && may_end {
             exchange.end_of_rib_sent = true;
             let octets = encode_end_of_rib(family);
@@ -271,6 +279,8 @@ pub(crate) struct Sender {
     pub(crate) router_id: Ipv4Addr,
     /// Whether we have told all that a restart took from us (RFC 4724 section 4.1).
     pub(crate) may_end_of_rib: bool,
+    /// Whether we have told all that we and those behind us want (RFC 4684 section 6).
+    pub(crate) may_end_of_wants: bool,
 }
 
 /// What a change of best path means to a group.

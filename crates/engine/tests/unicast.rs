@@ -9,7 +9,7 @@ mod why;
 
 use common::*;
 use evpn_dataplane::facts::{KernelEvent, Link, LinkKind};
-use evpn_dataplane::object::IfIndex;
+use evpn_dataplane::object::{IfIndex, Mode};
 use evpn_engine::Input;
 use evpn_engine::settings::Settings;
 use evpn_engine::view::neighbors::FamilyState;

@@ -91,3 +91,35 @@ fn what_one_wants_is_passed_on_to_the_others() {
         assert!(route.paths[0].attributes.route_targets().any(|rt| rt == target), "{}", route.key);
     }
 }
+
+#[test]
+fn two_that_exchange_wants_do_not_wait_for_each_other_after_a_restart() {
+    let families = [Family::EVPN, Family::RT_CONSTRAINT];
+    let mut net = two(&families);
+    net.kill(1);
+    net.start_again(1, Vec::new());
+    net.advance(Duration::from_secs(30));
+    let evpn = exchanged(&net, 1, Family::EVPN).unwrap();
+    assert!(evpn.end_of_rib_received, "leaf 1 knows what leaf 2 wants and has told it");
+    assert_eq!(net.leaves[1].modes.last(), Some(&Mode::Sweep));
+    assert!(exchanged(&net, 0, Family::EVPN).unwrap().end_of_rib_received);
+}
+
+#[test]
+fn a_reflector_that_restarts_says_that_wants_are_complete_when_it_has_heard_them_all() {
+    let families = [Family::EVPN, Family::RT_CONSTRAINT];
+    let mut reflector = speaks(1, &[2, 3], Ases::One, &families);
+    reflector.neighbors.iter_mut().for_each(|n| n.route_reflector_client = true);
+    let client = |n| speaks(n, &[1], Ases::One, &families);
+    let mut net = up(vec![reflector, client(2), client(3)]);
+    net.unplug(2);
+    net.kill(0);
+    net.start_again(0, Vec::new());
+    net.advance(Duration::from_secs(30));
+    let told = |net: &Net| exchanged(net, 1, Family::RT_CONSTRAINT).unwrap().end_of_rib_received;
+    assert!(!told(&net), "leaf 3 has not said what it wants");
+    net.leaves[2].unplugged = false;
+    net.advance(Duration::from_secs(29));
+    assert!(told(&net));
+    assert_eq!(net.leaves[0].modes.last(), Some(&Mode::Sweep));
+}
