@@ -309,8 +309,12 @@ pub(crate) fn is_told(rib: &Rib, wants: &Wants, path: &Path, key: GroupKey) -> b
     {
         return false;
     }
-    // RFC 4456 section 6: a client's routes go to everybody, those of others to clients; without
-    // clients what an internal neighbour told stays with us.
+    may_be_reflected(rib, path, key)
+}
+
+/// RFC 4456 section 6: a client's routes go to everybody, those of others to clients; without
+/// clients what an internal neighbour told stays with us.
+pub(crate) fn may_be_reflected(rib: &Rib, path: &Path, key: GroupKey) -> bool {
     reflected(rib, path, key)
         .is_none_or(|info| info.route_reflector_client || key.audience != Audience::Internal)
 }

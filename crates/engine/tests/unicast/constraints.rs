@@ -123,3 +123,35 @@ fn a_reflector_that_restarts_says_that_wants_are_complete_when_it_has_heard_them
     assert!(told(&net));
     assert_eq!(net.leaves[0].modes.last(), Some(&Mode::Sweep));
 }
+
+/// Three reflectors that are no clients of each other; leaf 4 is a client of the third.
+#[test]
+fn a_reflector_is_told_what_a_client_wants_although_another_reflector_wants_the_same() {
+    let families = [Family::EVPN, Family::RT_CONSTRAINT];
+    let own = |n: u8, peers: &[u8]| {
+        let mut settings = speaks(n, peers, Ases::One, &families);
+        imports(&mut settings, "65000:1", "65000:2");
+        settings
+    };
+    let mut all = vec![own(1, &[2, 3]), own(2, &[1, 3]), own(3, &[1, 2, 4])];
+    let ours = |n: u8| {
+        let mut settings = speaks(n, &[if n == 4 { 3 } else { 1 }], Ases::One, &families);
+        imports(&mut settings, "65000:100", "65000:5000");
+        settings
+    };
+    // Leaf 5, a client of the first reflector, wants the same.
+    all[0].neighbors.extend(speaks(1, &[5], Ases::One, &families).neighbors);
+    all[2].neighbors[2].route_reflector_client = true;
+    all[0].neighbors[2].route_reflector_client = true;
+    all.extend([ours(4), ours(5)]);
+    let mut net = up(all);
+    // Behind the second reflector, which imports it by another target than it exports.
+    net.learn(1, 2);
+    assert_eq!(net.tables(3).host(mac(2)), Some(vtep(2)));
+    assert_eq!(net.tables(4).host(mac(2)), Some(vtep(2)));
+    let held = prefixes(&net, 1, Family::RT_CONSTRAINT).join(" ");
+    assert!(held.contains("65000:RT:65000:100/96"), "{held}");
+    for leaf in [3, 4] {
+        assert_eq!(net.tables(leaf).host(mac(2)), Some(vtep(2)), "leaf {}", leaf + 1);
+    }
+}
