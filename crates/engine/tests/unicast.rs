@@ -313,6 +313,26 @@ fn ipv6_over_a_session_of_ipv4_has_the_links_addresses_as_next_hops() {
 }
 
 #[test]
+fn who_is_on_no_common_link_is_not_told_a_link_local_address() {
+    let families = [Family::IPV6_UNICAST];
+    let all = [(1, 2), (2, 1)].map(|(n, peer)| speaks(n, &[peer], Ases::One, &families));
+    let mut net = Net::new(all.to_vec());
+    for (leaf, n) in [(0, 1), (1, 2)] {
+        let mut links = links(n);
+        let own =
+            [format!("10.9.0.{n}/32"), format!("2001:db8:9::{n}/128"), format!("fe80::{n}/64")];
+        links[0].addresses = own.iter().map(|net| prefix(net)).collect();
+        let connected = KernelEvent::Connected(vec![(DUMMY, prefix("2001:db8:9::/64"))]);
+        net.kernel(leaf, vec![KernelEvent::Links(links), connected, KernelEvent::Adopted]);
+    }
+    net.advance(Duration::from_secs(15));
+    let path = paths(&net, 1, loopback6(1)).remove(0);
+    assert_eq!(path.attributes.next_hop, "2001:db8:9::1".parse::<IpAddr>().unwrap());
+    assert_eq!(path.attributes.link_local, None);
+    assert_eq!(ways(&net, 1, loopback6(1)), ["2001:db8:9::1"]);
+}
+
+#[test]
 fn an_address_that_comes_under_a_session_that_stands_is_told_as_the_next_hop() {
     let families = [Family::IPV6_UNICAST];
     let all = [(1, 2), (2, 1)].map(|(n, peer)| speaks(n, &[peer], Ases::Each, &families));
