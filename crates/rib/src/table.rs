@@ -277,6 +277,11 @@ impl Table {
 
     /// The destinations of a neighbour's paths, or of some of them.
     pub fn of_peer(&self, peer: PeerIdx, which: Which) -> Vec<DestId> {
+        let counts = self.counts(peer);
+        // Whoever comes and goes without a route must not have us look at those of all others.
+        if counts.held == 0 || (which == Which::Stale && counts.stale == 0) {
+            return Vec::new();
+        }
         let wanted = |path: &Path| which.takes(peer, path);
         self.iter().filter(|(_, d)| d.paths.iter().any(wanted)).map(|(id, _)| id).collect()
     }
