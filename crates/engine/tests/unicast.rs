@@ -408,11 +408,17 @@ fn each_family_ends_its_own_routes() {
 
 /// An UPDATE of the neighbour for which leaf 1 gives a family up (RFC 7606 section 2).
 fn give_up(net: &mut Net, family: Family) {
+    give_up_with(net, family, Vec::new());
+}
+
+/// The same, which withdraws routes of other families too.
+fn give_up_with(net: &mut Net, family: Family, withdrawn: Vec<RouteKey>) {
     let neighbor = net.view(0).neighbors().remove(0);
     let (peer, ends) = (neighbor.index, neighbor.session.endpoints().unwrap());
     let (connection, at) = (ends.connection, net.now.time);
     let (action, disabled) = (Action::DisableAfiSafi, Some(family));
-    let message = Box::new(Message::Update(Update { action, disabled, ..Update::default() }));
+    let update = Update { action, disabled, withdrawn, ..Update::default() };
+    let message = Box::new(Message::Update(update));
     net.input(0, Input::Received { peer, connection, message, at });
 }
 
@@ -433,6 +439,15 @@ fn a_family_that_is_given_up_leaves_the_others() {
         inject(&mut net, 0, 2, "10.9.0.2", &[prefix("10.77.0.0/16")]);
         assert_eq!(ways(&net, 0, prefix("10.77.0.0/16")).is_empty(), !is_evpn);
     }
+}
+
+#[test]
+fn what_is_withdrawn_with_an_error_of_another_family_goes() {
+    let mut net = two(&BOTH);
+    assert_eq!(ways(&net, 0, loopback(2)), ["10.9.0.2"]);
+    give_up_with(&mut net, Family::EVPN, vec![RouteKey::Unicast { prefix: loopback(2) }]);
+    assert!(net.view(0).neighbors()[0].is_established());
+    assert!(ways(&net, 0, loopback(2)).is_empty());
 }
 
 /// Leaf 1 routes what comes through tunnels in the underlay's own table.
