@@ -357,7 +357,7 @@ impl Engine {
                 break;
             }
         }
-        self.fill_rewanted();
+        self.fill_rewanted(now);
         self.follow_hops();
         self.program_prefixes(now);
         self.flush(now);
@@ -476,6 +476,8 @@ impl Engine {
         let ups = || self.peers.iter().filter_map(|p| p.up.as_ref());
         let stale = stale.chain(ups().filter_map(|up| up.refreshes.next_deadline()));
         let wants = ups().filter_map(|up| up.awaits_wants());
+        let rewanted = self.rewanted.iter().filter_map(|peer| self.peer(*peer)?.up.as_ref());
+        let wants = wants.chain(rewanted.map(Up::wants_anew_at));
         let groups = self.vrfs.values().filter_map(|v| v.fib.next_deadline());
         let drain_times = self.vrfs.values().flat_map(|v| v.wanted(&self.connected).into_values());
         let energy = self.energy.as_ref().and_then(|e| e.next_deadline(now, drain_times));

@@ -31,6 +31,10 @@ use std::time::Duration;
 pub(crate) const SEND_WINDOW_OCTETS: usize = 256 * 1024;
 /// How long what a neighbour wants is waited for (RFC 4684 section 6).
 const WANTS_WAIT: Duration = Duration::from_secs(60);
+/// How often a neighbour may want other routes than before, and how often at once. Each time all
+/// routes are looked at: who changes its mind without end must not keep us from our work for others.
+const WANTS_INTERVAL: Duration = Duration::from_secs(1);
+const WANTS_AT_ONCE: Duration = Duration::from_secs(8);
 
 /// What is wrong with a neighbour's messages, counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -79,6 +83,8 @@ pub(crate) struct Up {
     pub(crate) updates_unreported: u64,
     /// Until then what the neighbour wants is waited for, before it is told that it has everything.
     pub(crate) wants_until: Time,
+    /// Changes of what it wants are paid for up to then.
+    wants_paid: Time,
     pub(crate) refreshes: Refreshes,
 }
 
@@ -109,6 +115,23 @@ impl Up {
     /// Whether its memberships are known, so that what it wants of EVPN is (RFC 4684 section 6).
     fn wants_are_known(&self, now: Time) -> bool {
         self.awaits_wants().is_none_or(|until| until <= now)
+    }
+
+    /// Whether it may have all routes looked at for a change of what it wants. While it is still to
+    /// be told what there was when it came, always: that must not end before it has been told.
+    pub(crate) fn may_want_anew(&mut self, now: Time) -> bool {
+        let is_told = self.exchange(Family::EVPN).is_some_and(|evpn| evpn.end_of_rib_sent);
+        let may = !is_told || self.wants_anew_at() <= now;
+        if may && is_told {
+            self.wants_paid = self.wants_paid.max(now) + WANTS_INTERVAL;
+        }
+        may
+    }
+
+    /// From when on it may.
+    pub(crate) fn wants_anew_at(&self) -> Time {
+        let paid = self.wants_paid.saturating_since(Time::ZERO);
+        Time::ZERO + (paid + WANTS_INTERVAL).saturating_sub(WANTS_AT_ONCE)
     }
 
     /// Until when its memberships are waited for.
@@ -210,6 +233,7 @@ impl Peer {
             in_flight: 0,
             updates_unreported: 0,
             wants_until: now + WANTS_WAIT,
+            wants_paid: now,
             refreshes: Refreshes::default(),
         });
         self.up.as_ref()

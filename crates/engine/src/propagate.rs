@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::import::{
     Candidate, Target, TargetSet, importable, leave_l2, leave_l3, mismatch, refused,
 };
-use crate::io::Output;
+use crate::io::{Now, Output};
 use crate::rib::Ribs;
 use crate::tell::{fill_group, tell_groups, tell_others};
 use evpn_proto::types::{Family, RouteKey};
@@ -45,12 +45,17 @@ impl Engine {
     }
 
     /// Who wants other EVPN routes than before is told those and no longer the rest.
-    pub(crate) fn fill_rewanted(&mut self) {
+    pub(crate) fn fill_rewanted(&mut self, now: Now) {
         for peer in std::mem::take(&mut self.rewanted) {
-            let up = self.peer(peer).and_then(|p| p.up.as_ref());
-            if let Some(exchange) = up.and_then(|up| up.exchange(Family::EVPN)) {
-                let key = exchange.group;
+            let up = self.peers.get_mut(peer).and_then(|p| p.up.as_mut());
+            let Some(up) = up else { continue };
+            let Some(key) = up.exchange(Family::EVPN).map(|exchange| exchange.group) else {
+                continue;
+            };
+            if up.may_want_anew(now.time) {
                 fill_group(&mut self.ribs.evpn, &self.wants, key);
+            } else {
+                self.rewanted.insert(peer);
             }
         }
     }

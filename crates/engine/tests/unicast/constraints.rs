@@ -2,7 +2,7 @@
 
 use super::*;
 use evpn_engine::settings::{Targets, VniSettings};
-use evpn_proto::types::RouteTarget;
+use evpn_proto::types::{RouteTarget, RtMembership};
 
 /// What leaf `n` imports, in both of its VNIs.
 fn imports(settings: &mut Settings, l2: &str, l3: &str) {
@@ -154,4 +154,37 @@ fn a_reflector_is_told_what_a_client_wants_although_another_reflector_wants_the_
     for leaf in [3, 4] {
         assert_eq!(net.tables(leaf).host(mac(2)), Some(vtep(2)), "leaf {}", leaf + 1);
     }
+}
+
+#[test]
+fn whoever_changes_its_mind_without_end_is_told_what_it_wants_now_and_then() {
+    let families = [Family::EVPN, Family::RT_CONSTRAINT];
+    let mut picky = speaks(2, &[1], Ases::Each, &families);
+    imports(&mut picky, "65001:1", "65001:2");
+    let mut net = up(vec![speaks(1, &[2], Ases::Each, &families), picky]);
+    net.learn(0, 1);
+    let held = |net: &Net| exchanged(net, 1, Family::EVPN).unwrap().received.held;
+    assert_eq!(held(&net), 0);
+    let membership = RtMembership::of(Asn(65002), "65001:100".parse().unwrap());
+    let key = RouteKey::RtMembership(membership);
+    let mut attributes = PathAttributes::originated(underlay(2));
+    attributes.as_path = AsPath::default().prepended(Asn(65002));
+    let neighbor = net.view(0).neighbors().remove(0);
+    let (peer, connection) = (neighbor.index, neighbor.session.endpoints().unwrap().connection);
+    let mut told = Vec::new();
+    for _ in 0..50 {
+        net.inject(0, 2, attributes.clone(), vec![Announced::bare(key.clone())]);
+        told.push(held(&net));
+        let withdrawn = vec![key.clone()];
+        let message = Message::Update(Update { withdrawn, ..Update::default() });
+        let (message, at) = (Box::new(message), net.now.time);
+        net.input(0, Input::Received { peer, connection, message, at });
+        told.push(held(&net));
+    }
+    assert_eq!(told[..4], [3, 0, 3, 0], "once in a while it is told at once");
+    told.dedup();
+    assert!(told.len() < 12, "each time costs a look at every route: {}", told.len());
+    net.inject(0, 2, attributes, vec![Announced::bare(key)]);
+    net.advance(Duration::from_secs(2));
+    assert_eq!(held(&net), 3, "and in the end it has what it wants");
 }
