@@ -178,6 +178,10 @@ impl Thread {
     }
 
     fn wait(&self, progress: Progress) -> Result<ToEngine, RecvTimeoutError> {
+        if self.parts.engine.is_behind() {
+            // What neighbours send waits in the queue, which has a bound, and then in their TCP.
+            return Err(RecvTimeoutError::Timeout);
+        }
         if progress == Progress::More {
             return self.parts.inbox.try_recv().map_err(|e| match e {
                 crossbeam_channel::TryRecvError::Empty => RecvTimeoutError::Timeout,
@@ -190,10 +194,16 @@ impl Thread {
         }
     }
 
-    /// Takes this message and those that wait behind it.
+    /// Takes this message and those that wait behind it, until there is enough to do.
     fn take_batch(&mut self, first: ToEngine) -> ControlFlow<()> {
         let inbox = self.parts.inbox.clone();
-        batch(first, &inbox).try_for_each(|message| self.take(message))
+        for message in batch(first, &inbox) {
+            self.take(message)?;
+            if self.parts.engine.is_behind() {
+                break;
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     fn take(&mut self, message: ToEngine) -> ControlFlow<()> {

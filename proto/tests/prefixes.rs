@@ -163,6 +163,19 @@ fn errors_cost_what_rfc_7606_says() {
 }
 
 #[test]
+fn a_family_that_is_given_up_leaves_no_route_of_another_behind() {
+    let reach: &[u8] = &[0x80, 14, 7, 0, 2, 1, 2, 0, 0, 0];
+    let attributes = [&[0x40, 1, 1, 0, 0x40, 2, 0, 0x40, 3, 4, 192, 0, 2, 1][..], reach].concat();
+    let length = u8::try_from(attributes.len()).unwrap();
+    let body = [&[0, 2, 8, 99, 0, length][..], &attributes, &[8, 10]].concat();
+    let update = &updates(&message(&body), &context())[0];
+    let given_up = (update.action, update.disabled);
+    assert_eq!(given_up, (Action::DisableAfiSafi, Some(Family::IPV6_UNICAST)));
+    let [gone, unsure] = ["99.0.0.0/8", "10.0.0.0/8"].map(|prefix| unicast(prefix).key);
+    assert_eq!((&update.withdrawn[..], &update.classic), (&[gone, unsure][..], &None));
+}
+
+#[test]
 fn a_family_that_was_not_agreed_on_is_ignored() {
     let evpn = DecodeContext { families: FamilySet::EVPN, ..context() };
     for octets in [

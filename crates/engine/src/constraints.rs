@@ -16,12 +16,56 @@ use std::sync::Arc;
 
 /// What each neighbour wants.
 #[derive(Debug, Default)]
-pub(crate) struct Wants(Map<PeerIdx, BTreeSet<RtMembership>>);
+pub(crate) struct Wants(Map<PeerIdx, Wanted>);
+
+/// What a neighbour wants. Every route is held against it, so how much it is must not count.
+#[derive(Debug, Default)]
+struct Wanted {
+    memberships: BTreeSet<RtMembership>,
+    /// The first bits of targets, by how many they are, and how many memberships name them.
+    targets: BTreeMap<u8, BTreeMap<u64, usize>>,
+}
+
+impl Wanted {
+    fn add(&mut self, membership: RtMembership) -> bool {
+        let (bits, first) = membership.first_bits();
+        let is_new = self.memberships.insert(membership);
+        if is_new {
+            *self.targets.entry(bits).or_default().entry(first).or_default() += 1;
+        }
+        is_new
+    }
+
+    fn remove(&mut self, membership: &RtMembership) -> bool {
+        let (bits, first) = membership.first_bits();
+        let was_there = self.memberships.remove(membership);
+        if let Some(of_length) = self.targets.get_mut(&bits).filter(|_| was_there) {
+            let left = of_length.get_mut(&first).map(|count| {
+                *count = count.saturating_sub(1);
+                *count
+            });
+            if left == Some(0) {
+                of_length.remove(&first);
+            }
+            if of_length.is_empty() {
+                self.targets.remove(&bits);
+            }
+        }
+        was_there
+    }
+
+    fn covers(&self, target: RouteTarget) -> bool {
+        let covered = |(bits, firsts): (&u8, &BTreeMap<u64, usize>)| {
+            firsts.contains_key(&RtMembership::first_bits_of(target, *bits))
+        };
+        self.targets.iter().any(covered)
+    }
+}
 
 impl Wants {
     /// A neighbour wants it from now on. Tells whether that is new.
     pub(crate) fn add(&mut self, peer: PeerIdx, membership: RtMembership) -> bool {
-        self.0.entry(peer).or_default().insert(membership)
+        self.0.entry(peer).or_default().add(membership)
     }
 
     /// A neighbour does no longer want it. Tells whether it did.
@@ -42,7 +86,7 @@ impl Wants {
             return true;
         }
         let Some(wants) = self.0.get(&peer) else { return false };
-        targets.any(|target| wants.iter().any(|membership| membership.covers(target)))
+        targets.any(|target| wants.covers(target))
     }
 }
 
@@ -112,7 +156,38 @@ mod tests {
         assert!(wants.remove(peer, &membership) && !wants.takes(peer, &route("65000:100")));
         wants.add(peer, RtMembership::DEFAULT);
         assert!(wants.takes(peer, &route("1:1")));
+        // Of two that name the same target one is enough, and each counts.
+        let other_as = RtMembership::of(Asn(65002), target("65000:100"));
+        assert!(wants.remove(peer, &RtMembership::DEFAULT));
+        assert!(wants.add(peer, membership) && wants.add(peer, other_as));
+        assert!(wants.remove(peer, &membership) && wants.takes(peer, &route("65000:100")));
+        assert!(wants.remove(peer, &other_as) && !wants.takes(peer, &route("65000:100")));
+        wants.add(peer, RtMembership::DEFAULT);
         let es_import = with(&[ExtCommunity([6, 2, 2, 0, 0, 0, 0, 1])]);
         assert!(wants.takes(peer, &es_import) && !wants.takes(other, &es_import));
+    }
+
+    #[test]
+    fn what_is_covered_is_what_one_of_the_memberships_covers() {
+        let peer = PeerIdx(1);
+        let (mut wants, mut naive) = (Wants::default(), BTreeSet::new());
+        let mut state = 1u64;
+        for _ in 0..20_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let below = |bits: u32, bound: u64| u8::try_from((state >> bits) % bound).unwrap();
+            let octets = [0, 0, 0, below(20, 2), 0, 2, 0, 0, 0, 0, below(24, 3), below(28, 4)];
+            let bits = [0, 32, 80, 88, 95, 96][usize::from(below(32, 6))];
+            let membership = RtMembership::from_prefix(bits, octets).unwrap();
+            let changed = if below(40, 2) == 0 {
+                assert_eq!(wants.add(peer, membership), naive.insert(membership));
+                true
+            } else {
+                wants.remove(peer, &membership) == naive.remove(&membership)
+            };
+            assert!(changed);
+            let target = RouteTarget([0, 2, 0, 0, 0, 0, below(44, 3), below(48, 4)]);
+            let wanted = naive.iter().any(|membership| membership.covers(target));
+            assert_eq!(wants.takes(peer, &with(&[ExtCommunity::route_target(target)])), wanted);
+        }
     }
 }

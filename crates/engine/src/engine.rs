@@ -11,7 +11,7 @@ use crate::hosts::{Host, Hosts};
 use crate::import::{ImportIndex, TargetSet};
 use crate::interface::RouterPort;
 use crate::io::{ClearKind, Event, Input, Now, Output};
-use crate::peer::{Peer, Sender};
+use crate::peer::{Peer, Sender, Up};
 use crate::peers::Peers;
 use crate::restart::{Complete, Restart};
 use crate::rib::Ribs;
@@ -357,7 +357,7 @@ impl Engine {
                 break;
             }
         }
-        self.fill_rewanted();
+        self.fill_rewanted(now);
         self.follow_hops();
         self.program_prefixes(now);
         self.flush(now);
@@ -373,6 +373,12 @@ impl Engine {
         }
         self.free_numbers();
         Progress::Idle
+    }
+
+    /// Whether there is more to do than one [`Engine::run`] does. Who takes in more all the same lets
+    /// changes, and with them routes that are gone already, pile up as fast as neighbours send.
+    pub fn is_behind(&self) -> bool {
+        self.ribs.backlog() > RUN_BUDGET
     }
 
     /// Whoever sweeps before it has heard all that was told deletes what it is then told to put
@@ -432,6 +438,9 @@ impl Engine {
             cluster_id: self.settings.cluster_id,
             router_id: self.settings.router_id,
             may_end_of_rib: self.restart.may_end_of_rib(),
+            may_end_of_wants: self.restart.may_end_of_wants(|peer| {
+                self.peer(peer).and_then(|p| p.up.as_ref()).is_some_and(Up::has_said_its_wants)
+            }),
         }
     }
 
@@ -467,6 +476,8 @@ impl Engine {
         let ups = || self.peers.iter().filter_map(|p| p.up.as_ref());
         let stale = stale.chain(ups().filter_map(|up| up.refreshes.next_deadline()));
         let wants = ups().filter_map(|up| up.awaits_wants());
+        let rewanted = self.rewanted.iter().filter_map(|peer| self.peer(*peer)?.up.as_ref());
+        let wants = wants.chain(rewanted.map(Up::wants_anew_at));
         let groups = self.vrfs.values().filter_map(|v| v.fib.next_deadline());
         let drain_times = self.vrfs.values().flat_map(|v| v.wanted(&self.connected).into_values());
         let energy = self.energy.as_ref().and_then(|e| e.next_deadline(now, drain_times));

@@ -31,6 +31,10 @@ use std::time::Duration;
 pub(crate) const SEND_WINDOW_OCTETS: usize = 256 * 1024;
 /// How long what a neighbour wants is waited for (RFC 4684 section 6).
 const WANTS_WAIT: Duration = Duration::from_secs(60);
+/// How often a neighbour may want other routes than before, and how often at once. Each time all
+/// routes are looked at: who changes its mind without end must not keep us from our work for others.
+const WANTS_INTERVAL: Duration = Duration::from_secs(1);
+const WANTS_AT_ONCE: Duration = Duration::from_secs(8);
 
 /// What is wrong with a neighbour's messages, counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -79,6 +83,8 @@ pub(crate) struct Up {
     pub(crate) updates_unreported: u64,
     /// Until then what the neighbour wants is waited for, before it is told that it has everything.
     pub(crate) wants_until: Time,
+    /// Changes of what it wants are paid for up to then.
+    wants_paid: Time,
     pub(crate) refreshes: Refreshes,
 }
 
@@ -101,9 +107,31 @@ impl Up {
         self.families.values().all(|exchange| exchange.end_of_rib_received)
     }
 
+    /// Whether it has said all that it wants, if it says such things.
+    pub(crate) fn has_said_its_wants(&self) -> bool {
+        self.exchange(Family::RT_CONSTRAINT).is_none_or(|exchange| exchange.end_of_rib_received)
+    }
+
     /// Whether its memberships are known, so that what it wants of EVPN is (RFC 4684 section 6).
     fn wants_are_known(&self, now: Time) -> bool {
         self.awaits_wants().is_none_or(|until| until <= now)
+    }
+
+    /// Whether it may have all routes looked at for a change of what it wants. While it is still to
+    /// be told what there was when it came, always: that must not end before it has been told.
+    pub(crate) fn may_want_anew(&mut self, now: Time) -> bool {
+        let is_told = self.exchange(Family::EVPN).is_some_and(|evpn| evpn.end_of_rib_sent);
+        let may = !is_told || self.wants_anew_at() <= now;
+        if may && is_told {
+            self.wants_paid = self.wants_paid.max(now) + WANTS_INTERVAL;
+        }
+        may
+    }
+
+    /// From when on it may.
+    pub(crate) fn wants_anew_at(&self) -> Time {
+        let paid = self.wants_paid.saturating_since(Time::ZERO);
+        Time::ZERO + (paid + WANTS_INTERVAL).saturating_sub(WANTS_AT_ONCE)
     }
 
     /// Until when its memberships are waited for.
@@ -205,6 +233,7 @@ impl Peer {
             in_flight: 0,
             updates_unreported: 0,
             wants_until: now + WANTS_WAIT,
+            wants_paid: now,
             refreshes: Refreshes::default(),
         });
         self.up.as_ref()
@@ -247,7 +276,10 @@ impl Peer {
             up.updates_unreported += encoded.messages - messages;
         }
         let initial_done = rib.groups.get(&key).is_some_and(|g| g.updates.is_initial_done(peer));
-        let may_end = sender.may_end_of_rib && wants_are_known;
+        let may_end = match family {
+            Family::RT_CONSTRAINT => sender.may_end_of_wants,
+            _ => sender.may_end_of_rib && wants_are_known,
+        };
         if initial_done && !exchange.end_of_rib_sent && may_end {
             exchange.end_of_rib_sent = true;
             let octets = encode_end_of_rib(family);
@@ -271,6 +303,8 @@ pub(crate) struct Sender {
     pub(crate) router_id: Ipv4Addr,
     /// Whether we have told all that a restart took from us (RFC 4724 section 4.1).
     pub(crate) may_end_of_rib: bool,
+    /// Whether we have told all that we and those behind us want (RFC 4684 section 6).
+    pub(crate) may_end_of_wants: bool,
 }
 
 /// What a change of best path means to a group.
@@ -299,8 +333,12 @@ pub(crate) fn is_told(rib: &Rib, wants: &Wants, path: &Path, key: GroupKey) -> b
     {
         return false;
     }
-    // RFC 4456 section 6: a client's routes go to everybody, those of others to clients; without
-    // clients what an internal neighbour told stays with us.
+    may_be_reflected(rib, path, key)
+}
+
+/// RFC 4456 section 6: a client's routes go to everybody, those of others to clients; without
+/// clients what an internal neighbour told stays with us.
+pub(crate) fn may_be_reflected(rib: &Rib, path: &Path, key: GroupKey) -> bool {
     reflected(rib, path, key)
         .is_none_or(|info| info.route_reflector_client || key.audience != Audience::Internal)
 }

@@ -2,13 +2,15 @@
 //! neighbours.
 //!
 //! **A change is dealt with once, in the order of the families, and holds its route until then.**
+//! Each family has its share of what is dealt with at a time: a neighbour that floods one does not
+//! keep the others from their turn.
 
 use crate::constraints;
 use crate::engine::Engine;
 use crate::import::{
     Candidate, Target, TargetSet, importable, leave_l2, leave_l3, mismatch, refused,
 };
-use crate::io::Output;
+use crate::io::{Now, Output};
 use crate::rib::Ribs;
 use crate::tell::{fill_group, tell_groups, tell_others};
 use evpn_proto::types::{Family, RouteKey};
@@ -17,9 +19,11 @@ use evpn_rib::table::{Dest, DestId};
 impl Engine {
     /// Best paths changed: VNIs and groups hear of it, of every family.
     pub(crate) fn propagate_all(&mut self, budget: &mut usize) {
-        for family in Ribs::FAMILIES {
+        for (family, left) in Ribs::FAMILIES.into_iter().zip((1..=Ribs::FAMILIES.len()).rev()) {
             let Some(rib) = self.ribs.get_mut(family) else { continue };
-            let batch = (*budget).min(rib.dirty.len());
+            let mut share = budget.div_ceil(left);
+            let batch = share.min(rib.dirty.len());
+            share -= batch;
             *budget -= batch;
             for id in rib.dirty.drain(..batch).collect::<Vec<_>>() {
                 if family == Family::EVPN {
@@ -35,18 +39,23 @@ impl Engine {
                 }
             }
             if let Some(rib) = self.ribs.get_mut(family) {
-                tell_others(rib, &self.wants, budget);
+                *budget -= tell_others(rib, &self.wants, share);
             }
         }
     }
 
     /// Who wants other EVPN routes than before is told those and no longer the rest.
-    pub(crate) fn fill_rewanted(&mut self) {
+    pub(crate) fn fill_rewanted(&mut self, now: Now) {
         for peer in std::mem::take(&mut self.rewanted) {
-            let up = self.peer(peer).and_then(|p| p.up.as_ref());
-            if let Some(exchange) = up.and_then(|up| up.exchange(Family::EVPN)) {
-                let key = exchange.group;
+            let up = self.peers.get_mut(peer).and_then(|p| p.up.as_mut());
+            let Some(up) = up else { continue };
+            let Some(key) = up.exchange(Family::EVPN).map(|exchange| exchange.group) else {
+                continue;
+            };
+            if up.may_want_anew(now.time) {
                 fill_group(&mut self.ribs.evpn, &self.wants, key);
+            } else {
+                self.rewanted.insert(peer);
             }
         }
     }

@@ -79,9 +79,21 @@ impl Restart {
     /// not wait for each other. What is stale waits for both all the same: the other may have begun
     /// long ago (FRR says for two minutes that it has restarted) and has still to tell its routes.
     pub(crate) fn may_end_of_rib(&self) -> bool {
+        self.may_end(|_| false)
+    }
+
+    /// Whether we may say that we have told all that is wanted of us and of those behind us. A
+    /// neighbour tells its other routes, to their end, when it knows that: it is waited for only
+    /// until it has said what it wants, else each would wait for the other.
+    pub(crate) fn may_end_of_wants(&self, has_said: impl Fn(PeerIdx) -> bool) -> bool {
+        self.may_end(has_said)
+    }
+
+    fn may_end(&self, is_enough: impl Fn(PeerIdx) -> bool) -> bool {
+        let mut waiting = self.waiting.iter();
         match self.mode {
             Mode::Adopt => false,
-            Mode::Grow => self.waiting.values().all(|awaited| awaited.has_restarted),
+            Mode::Grow => waiting.all(|(peer, awaited)| awaited.has_restarted || is_enough(*peer)),
             _ => true,
         }
     }

@@ -4,6 +4,7 @@
 //! **Families share nothing**: what is counted, kept, told or given up of one leaves the others as
 //! they are.
 
+use crate::peer::may_be_reflected;
 use bytes::Bytes;
 use evpn_proto::bgp::attributes::PathAttributes;
 use evpn_proto::bgp::otc;
@@ -135,6 +136,11 @@ impl Ribs {
         self.iter().any(|rib| !rib.dirty.is_empty() || !rib.others.is_empty())
     }
 
+    /// How many changes have not been dealt with.
+    pub(crate) fn backlog(&self) -> usize {
+        self.iter().map(|rib| rib.dirty.len().saturating_add(rib.others.len())).sum()
+    }
+
     /// The families, in the order in which neighbours are told of them: RFC 4684 section 6 has
     /// memberships come first.
     pub(crate) const FAMILIES: [Family; 4] =
@@ -205,11 +211,15 @@ impl Rib {
     }
 
     /// The path that a group is told: the preferred one, or, where a neighbour is told what others
-    /// want, the preferred one of those.
+    /// want, the preferred one of those that it may be told. RFC 4684 section 3.2: that another
+    /// reflector wants the same must not hide from it what a client of ours does.
     pub(crate) fn told_path(&self, id: DestId, key: GroupKey) -> Option<&Path> {
         let dest = self.table.get(id)?;
         match key.alone.filter(|_| self.family == Family::RT_CONSTRAINT) {
-            Some(peer) => self.table.best_beside(&self.store, dest, peer),
+            Some(peer) => {
+                let may = |path: &Path| path.peer != peer && may_be_reflected(self, path, key);
+                self.table.best_among(&self.store, dest, may)
+            }
             None => dest.best(),
         }
     }

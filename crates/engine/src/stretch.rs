@@ -147,7 +147,7 @@ fn routes(count: usize) -> String {
 }
 
 /// Withdraws, where need be one at a time: a key that cannot be written was never told either.
-fn put_withdrawals(
+pub(crate) fn put_withdrawals(
     rib: &Rib,
     ids: impl Iterator<Item = (DestId, Option<PathId>)> + Clone,
     key: GroupKey,
@@ -192,7 +192,7 @@ fn put_announcements(
 }
 
 /// How many messages stand in the octets, by their length fields.
-fn count_messages(mut octets: &[u8]) -> u64 {
+pub(crate) fn count_messages(mut octets: &[u8]) -> u64 {
     let mut count = 0;
     while let Some([high, low]) = octets.get(16..18) {
         let length = usize::from(u16::from_be_bytes([*high, *low]));

@@ -44,16 +44,17 @@ fn tell_paths(rib: &mut Rib, wants: &Wants, id: DestId, key: GroupKey) {
     }
 }
 
-/// Other paths than the best ones changed: groups with path identifiers hear of them.
-pub(crate) fn tell_others(rib: &mut Rib, wants: &Wants, budget: &mut usize) {
-    let batch = (*budget).min(rib.others.len());
-    *budget -= batch;
+/// Other paths than the best ones changed: groups with path identifiers hear of them, of so many at
+/// most. Returns of how many.
+pub(crate) fn tell_others(rib: &mut Rib, wants: &Wants, count_max: usize) -> usize {
+    let batch = count_max.min(rib.others.len());
     for id in rib.others.drain(..batch).collect::<Vec<_>>() {
         for key in keys(rib).into_iter().filter(|key| key.path_ids) {
             tell_paths(rib, wants, id, key);
         }
         rib.table.let_go(id);
     }
+    batch
 }
 
 /// A group hears of every route that there is.

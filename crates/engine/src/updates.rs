@@ -25,10 +25,6 @@ impl Engine {
     pub(crate) fn update(&mut self, now: Now, index: PeerIdx, update: Update) {
         if update.action != Action::Accept {
             self.fault(index, &update);
-            if update.action == Action::DisableAfiSafi {
-                self.disable(index, update.disabled.unwrap_or(Family::EVPN));
-                return;
-            }
         } else if let Some(family) = update.end_of_rib {
             self.end_of_rib(index, family);
             return;
@@ -39,6 +35,10 @@ impl Engine {
             if self.exchanges(index, family) {
                 self.withdraw(self.withdrawn_path(index, family, ids.withdrawn.get(place)), key);
             }
+        }
+        if update.action == Action::DisableAfiSafi {
+            self.disable(index, update.disabled.unwrap_or(Family::EVPN));
+            return;
         }
         if let Some(attributes) = update.attributes {
             let announced = Announced { routes: update.announced, path_ids: ids.announced };

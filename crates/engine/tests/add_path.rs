@@ -4,6 +4,7 @@
 mod common;
 
 use common::*;
+use evpn_dataplane::facts::KernelEvent;
 use evpn_engine::settings::{AllVnis, Settings, Targets};
 use evpn_engine::view::routes::{RouteFilter, RoutePath};
 use evpn_engine::{ClearKind, Input};
@@ -310,4 +311,38 @@ fn who_says_what_it_wants_is_told_every_path_of_that_and_no_other() {
     });
     let filter = RouteFilter { prefix: Some(prefix("198.51.100.0/24")), ..RouteFilter::default() };
     assert_eq!(paths_to(&net, 4, &filter).len(), 2, "until it wants this one");
+}
+
+#[test]
+fn who_is_told_another_next_hop_keeps_no_path_under_a_former_number() {
+    let family = Family::IPV6_UNICAST;
+    let all = (1..=4).map(|n| {
+        let peers: &[u8] = if n == 1 { &[2, 3, 4] } else { &[1] };
+        let mode = if n == 1 { AddPath::Send } else { AddPath::Receive };
+        let mut settings = leaf(n, peers, |peer| (n == 4 || peer == 4).then_some(mode));
+        for neighbor in &mut settings.neighbors {
+            let session = &mut neighbor.session;
+            session.families = vec![family];
+            session.add_path = session.add_path.iter().map(|(_, mode)| (family, *mode)).collect();
+        }
+        settings
+    });
+    let mut net = up(all.collect());
+    let anycast = prefix("2001:db8:a::/48");
+    let route = || vec![Route::bare(RouteKey::Unicast { prefix: anycast })];
+    for n in [2, 3] {
+        net.inject(0, n, PathAttributes::originated(link_local(n).into()), route());
+    }
+    let filter = RouteFilter { family: Some(family), ..RouteFilter::default() };
+    assert_eq!(paths_to(&net, 3, &filter).len(), 2);
+    let withdrawn = vec![RouteKey::Unicast { prefix: anycast }];
+    hear(&mut net, 2, Update { withdrawn, ..Update::default() });
+    assert_eq!(paths_to(&net, 3, &filter).len(), 1);
+
+    let mut links = links(1);
+    links[0].addresses.push(prefix("2001:db8:9::1/64"));
+    net.kernel(0, vec![KernelEvent::Links(links)]);
+    let paths = paths_to(&net, 3, &filter);
+    let hops: Vec<IpAddr> = paths.iter().map(|path| path.attributes.next_hop).collect();
+    assert_eq!(hops, ["2001:db8:9::1".parse::<IpAddr>().unwrap()]);
 }

@@ -9,7 +9,7 @@ mod why;
 
 use common::*;
 use evpn_dataplane::facts::{KernelEvent, Link, LinkKind};
-use evpn_dataplane::object::IfIndex;
+use evpn_dataplane::object::{IfIndex, Mode};
 use evpn_engine::Input;
 use evpn_engine::settings::Settings;
 use evpn_engine::view::neighbors::FamilyState;
@@ -313,6 +313,26 @@ fn ipv6_over_a_session_of_ipv4_has_the_links_addresses_as_next_hops() {
 }
 
 #[test]
+fn who_is_on_no_common_link_is_not_told_a_link_local_address() {
+    let families = [Family::IPV6_UNICAST];
+    let all = [(1, 2), (2, 1)].map(|(n, peer)| speaks(n, &[peer], Ases::One, &families));
+    let mut net = Net::new(all.to_vec());
+    for (leaf, n) in [(0, 1), (1, 2)] {
+        let mut links = links(n);
+        let own =
+            [format!("10.9.0.{n}/32"), format!("2001:db8:9::{n}/128"), format!("fe80::{n}/64")];
+        links[0].addresses = own.iter().map(|net| prefix(net)).collect();
+        let connected = KernelEvent::Connected(vec![(DUMMY, prefix("2001:db8:9::/64"))]);
+        net.kernel(leaf, vec![KernelEvent::Links(links), connected, KernelEvent::Adopted]);
+    }
+    net.advance(Duration::from_secs(15));
+    let path = paths(&net, 1, loopback6(1)).remove(0);
+    assert_eq!(path.attributes.next_hop, "2001:db8:9::1".parse::<IpAddr>().unwrap());
+    assert_eq!(path.attributes.link_local, None);
+    assert_eq!(ways(&net, 1, loopback6(1)), ["2001:db8:9::1"]);
+}
+
+#[test]
 fn an_address_that_comes_under_a_session_that_stands_is_told_as_the_next_hop() {
     let families = [Family::IPV6_UNICAST];
     let all = [(1, 2), (2, 1)].map(|(n, peer)| speaks(n, &[peer], Ases::Each, &families));
@@ -388,11 +408,17 @@ fn each_family_ends_its_own_routes() {
 
 /// An UPDATE of the neighbour for which leaf 1 gives a family up (RFC 7606 section 2).
 fn give_up(net: &mut Net, family: Family) {
+    give_up_with(net, family, Vec::new());
+}
+
+/// The same, which withdraws routes of other families too.
+fn give_up_with(net: &mut Net, family: Family, withdrawn: Vec<RouteKey>) {
     let neighbor = net.view(0).neighbors().remove(0);
     let (peer, ends) = (neighbor.index, neighbor.session.endpoints().unwrap());
     let (connection, at) = (ends.connection, net.now.time);
     let (action, disabled) = (Action::DisableAfiSafi, Some(family));
-    let message = Box::new(Message::Update(Update { action, disabled, ..Update::default() }));
+    let update = Update { action, disabled, withdrawn, ..Update::default() };
+    let message = Box::new(Message::Update(update));
     net.input(0, Input::Received { peer, connection, message, at });
 }
 
@@ -413,6 +439,15 @@ fn a_family_that_is_given_up_leaves_the_others() {
         inject(&mut net, 0, 2, "10.9.0.2", &[prefix("10.77.0.0/16")]);
         assert_eq!(ways(&net, 0, prefix("10.77.0.0/16")).is_empty(), !is_evpn);
     }
+}
+
+#[test]
+fn what_is_withdrawn_with_an_error_of_another_family_goes() {
+    let mut net = two(&BOTH);
+    assert_eq!(ways(&net, 0, loopback(2)), ["10.9.0.2"]);
+    give_up_with(&mut net, Family::EVPN, vec![RouteKey::Unicast { prefix: loopback(2) }]);
+    assert!(net.view(0).neighbors()[0].is_established());
+    assert!(ways(&net, 0, loopback(2)).is_empty());
 }
 
 /// Leaf 1 routes what comes through tunnels in the underlay's own table.

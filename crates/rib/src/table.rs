@@ -277,6 +277,11 @@ impl Table {
 
     /// The destinations of a neighbour's paths, or of some of them.
     pub fn of_peer(&self, peer: PeerIdx, which: Which) -> Vec<DestId> {
+        let counts = self.counts(peer);
+        // Whoever comes and goes without a route must not have us look at those of all others.
+        if counts.held == 0 || (which == Which::Stale && counts.stale == 0) {
+            return Vec::new();
+        }
         let wanted = |path: &Path| which.takes(peer, path);
         self.iter().filter(|(_, d)| d.paths.iter().any(wanted)).map(|(id, _)| id).collect()
     }
@@ -312,7 +317,7 @@ impl Table {
         let Some(dest) = self.dests.get(id.0) else { return Outcome::Unchanged };
         let best = match dest.paths.as_slice() {
             [only] => Some(0).filter(|_| only.reject.is_none()),
-            paths => self.best_of(store, paths, None),
+            paths => self.best_of(store, paths, |_| true),
         };
         let overlays = &self.overlays;
         let Some(dest) = self.dests.get_mut(id.0) else { return Outcome::Unchanged };
@@ -342,19 +347,24 @@ impl Table {
         dest.paths.iter().filter(equal).collect()
     }
 
-    /// The preferred path of those that did not come from a neighbour.
-    pub fn best_beside<'a>(
+    /// The preferred path of some.
+    pub fn best_among<'a>(
         &self,
         store: &AttrStore,
         dest: &'a Dest,
-        peer: PeerIdx,
+        among: impl Fn(&Path) -> bool,
     ) -> Option<&'a Path> {
-        dest.paths.get(self.best_of(store, &dest.paths, Some(peer))?)
+        dest.paths.get(self.best_of(store, &dest.paths, among)?)
     }
 
-    /// The place of the preferred path, of those that did not come from `beside`.
-    fn best_of(&self, store: &AttrStore, paths: &[Path], beside: Option<PeerIdx>) -> Option<usize> {
-        let takes_part = |path: &Path| path.reject.is_none() && Some(path.peer) != beside;
+    /// The place of the preferred path, of some.
+    fn best_of(
+        &self,
+        store: &AttrStore,
+        paths: &[Path],
+        among: impl Fn(&Path) -> bool,
+    ) -> Option<usize> {
+        let takes_part = |path: &Path| path.reject.is_none() && among(path);
         let (places, candidates): (SmallVec<[usize; 4]>, SmallVec<[Candidate<'_>; 4]>) = paths
             .iter()
             .enumerate()

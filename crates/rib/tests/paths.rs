@@ -238,7 +238,8 @@ impl Rib {
             });
             assert_eq!(ways, equal.map(|(key, _)| *key).collect::<Vec<_>>());
             for peer in (0..PEERS).map(PeerIdx) {
-                let beside = self.table.best_beside(&self.store, dest, peer).map(named);
+                let beside =
+                    self.table.best_among(&self.store, dest, |path| path.peer != peer).map(named);
                 assert_eq!(beside, best_of(wanted, Some(peer)));
             }
         }

@@ -6,7 +6,7 @@ use evpn_proto::types::{EthernetTag, Label, MacAddr, Rd, Route, RouteKey, Vni};
 use evpn_rib::PeerIdx;
 use evpn_rib::attr_store::AttrStore;
 use evpn_rib::decision::Source;
-use evpn_rib::table::{DestId, Outcome, PeerInfo, Table, Which};
+use evpn_rib::table::{DestId, Outcome, PeerInfo, Stale, Table, Which};
 use evpn_rib::update_group::{Export, UpdateGroup};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -69,6 +69,42 @@ fn a_refresh_and_a_restart_do_not_take_each_others_marks() {
     assert_eq!((of(&rib, Which::Unrefreshed), rib.table.counts(A).stale), (1, 1));
     rib.table.mark_stale(A);
     assert_eq!((of(&rib, Which::Stale), of(&rib, Which::Unrefreshed)), (2, 0));
+}
+
+/// The counts say at once that there is nothing to look for, so they must never say it of something.
+#[test]
+fn who_has_paths_to_find_is_counted_to_have_some() {
+    let mut rib = rib();
+    let mut state = 7u64;
+    for _ in 0..20_000 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let below = |bits: u32, bound: u64| (state >> bits) % bound;
+        let peer = if below(33, 2) == 0 { A } else { B };
+        let n = u8::try_from(below(40, 3)).unwrap();
+        match below(45, 8) {
+            0 => drop(rib.table.mark_stale(peer)),
+            1 => rib.table.mark_unrefreshed(peer),
+            2 => drop(rib.table.withdraw(&mut rib.store, peer, &key(n))),
+            3 => {
+                let which = [Which::All, Which::Stale, Which::Unrefreshed];
+                for id in rib.table.of_peer(peer, which[usize::from(n)]) {
+                    rib.table.remove_paths(&mut rib.store, peer, id, which[usize::from(n)]);
+                }
+            }
+            _ => drop(rib.announce(peer, n)),
+        }
+        let all = |peer| {
+            let paths = rib.table.iter().flat_map(|(_, dest)| dest.paths());
+            paths.filter(|path| path.peer == peer).copied().collect::<Vec<_>>()
+        };
+        for peer in [A, B] {
+            let found = |which| rib.table.of_peer(peer, which).len();
+            let marked = |stale| all(peer).iter().filter(|path| path.stale == stale).count();
+            assert_eq!(found(Which::All), all(peer).len());
+            assert_eq!(found(Which::Stale), marked(Stale::Yes));
+            assert_eq!(found(Which::Unrefreshed), marked(Stale::Unrefreshed));
+        }
+    }
 }
 
 #[test]

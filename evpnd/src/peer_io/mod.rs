@@ -8,8 +8,8 @@
 //!  engine ─► writer: octets, and keepalives under the lease ─► socket ─Written─► engine
 //! ```
 //!
-//! - A reader holds at most [`PEER_READ_OCTETS_MAX`] octets that the engine has not dealt with; then
-//!   it stops reading, and TCP slows the neighbour down.
+//! - A reader holds at most [`PEER_READ_OCTETS_MAX`] octets that the engine has not dealt with, as
+//!   they came or as they were read, whichever is more; then it stops reading, and TCP slows the neighbour down.
 //! - After an OPEN a reader waits until the engine says how to read on.
 //! - A writer's queue holds at most [`WRITER_QUEUE_MAX`] pieces; the engine's window keeps it far
 //!   below, and a connection that overflows it is closed.

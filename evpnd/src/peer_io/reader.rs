@@ -1,11 +1,13 @@
-//! From a socket to the engine: whole messages, decoded, stamped and paid for by octets.
+//! From a socket to the engine: whole messages, decoded, stamped and paid for by the octets that
+//! they take here.
 
-use super::{Link, transport_error};
+use super::{Link, PEER_READ_OCTETS_MAX, transport_error};
 use bytes::{Buf, Bytes, BytesMut};
 use evpn_engine::Input;
 use evpn_proto::bgp::message::{Message, Notification};
 use evpn_proto::bgp::session::TransportError;
 use evpn_proto::bgp::wire::{self, DecodeContext};
+use evpn_proto::types::{Route, RouteKey};
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::OwnedReadHalf;
@@ -81,7 +83,7 @@ impl Reader<'_> {
             let octets = self.buffer.split_to(frame.length).freeze();
             let message = self.decode(octets)?;
             let is_open = matches!(message, Message::Open(_));
-            let cost = u32::try_from(frame.length).unwrap_or(u32::MAX);
+            let cost = cost(frame.length, &message);
             let permit = Arc::clone(&self.budget).acquire_many_owned(cost).await;
             let permit = permit.map_err(|_| End::Unwanted)?;
             let (peer, connection) = (self.link.peer, self.link.connection);
@@ -106,5 +108,47 @@ impl Reader<'_> {
         let Some(known) = self.context_known.take() else { return Ok(()) };
         self.context = known.await.map_err(|_| End::Unwanted)?;
         Ok(())
+    }
+}
+
+/// What a message takes in memory, at most all that there is: a prefix can be a single octet on the
+/// wire, and a message of such is many times as long when it has been read.
+fn cost(length: usize, message: &Message) -> u32 {
+    let routes = match message {
+        Message::Update(update) => {
+            let classic = update.classic.as_ref().map_or(0, |classic| classic.announced.len());
+            let announced = update.announced.len().saturating_add(classic);
+            let withdrawn = update.withdrawn.len().saturating_mul(size_of::<RouteKey>());
+            announced.saturating_mul(size_of::<Route>()).saturating_add(withdrawn)
+        }
+        _ => 0,
+    };
+    u32::try_from(length.max(routes).min(PEER_READ_OCTETS_MAX)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use evpn_proto::bgp::wire::FamilySet;
+    use evpn_proto::types::Family;
+
+    #[test]
+    fn a_message_costs_what_it_takes_in_memory_and_never_more_than_there_is() {
+        let families: FamilySet = [Family::IPV4_UNICAST].into_iter().collect();
+        let length_max = usize::from(u16::MAX);
+        let context = DecodeContext { families, length_max, ..DecodeContext::INITIAL };
+        // Default routes, withdrawn, of an octet each.
+        let read = |count: u16| {
+            let length = (23 + count).to_be_bytes();
+            let withdrawn = vec![0; count.into()];
+            let head = [&[0xff; 16][..], &length, &[2], &count.to_be_bytes()].concat();
+            let octets = [head, withdrawn, vec![0, 0]].concat();
+            (octets.len(), wire::decode(&octets, &context).unwrap())
+        };
+        let (length, message) = read(4000);
+        assert_eq!(usize::try_from(cost(length, &message)).unwrap(), 4000 * size_of::<RouteKey>());
+        let (length, message) = read(60_000);
+        assert_eq!(usize::try_from(cost(length, &message)).unwrap(), PEER_READ_OCTETS_MAX);
+        assert_eq!(cost(19, &Message::Keepalive), 19);
     }
 }

@@ -167,8 +167,8 @@ pub struct Update {
     /// The negotiated family whose End-of-RIB marker this is (RFC 4724 section 2).
     pub end_of_rib: Option<Family>,
     /// The worst that an error in it demands. All of it is done except for
-    /// [`Action::DisableAfiSafi`], which is the session's: then `disabled` is the family, and nothing
-    /// else of the message stands.
+    /// [`Action::DisableAfiSafi`], which is the session's: then `disabled` is the family, and what
+    /// the message says of others counts as withdrawn.
     pub action: Action,
     /// The family that [`Action::DisableAfiSafi`] gives up.
     pub disabled: Option<Family>,

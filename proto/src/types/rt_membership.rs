@@ -60,11 +60,22 @@ impl RtMembership {
         self.origin
     }
 
-    /// Whether the target is among those wanted. RFC 4684 section 5: the origin AS is only for the
-    /// way of the membership itself.
+    /// Whether the target is among those wanted.
     pub fn covers(self, target: RouteTarget) -> bool {
-        let mask = mask(self.bits.saturating_sub(ORIGIN_BITS));
-        u64::from_be_bytes(target.0) & mask == u64::from_be_bytes(self.target) & mask
+        let (bits, first) = self.first_bits();
+        Self::first_bits_of(target, bits) == first
+    }
+
+    /// How many bits of a route target it names, and these. RFC 4684 section 5: the origin AS is only
+    /// for the way of the membership itself.
+    pub fn first_bits(self) -> (u8, u64) {
+        let bits = self.bits.saturating_sub(ORIGIN_BITS);
+        (bits, Self::first_bits_of(RouteTarget(self.target), bits))
+    }
+
+    /// So many bits of a route target.
+    pub fn first_bits_of(target: RouteTarget, bits: u8) -> u64 {
+        u64::from_be_bytes(target.0) & mask(bits)
     }
 }
 

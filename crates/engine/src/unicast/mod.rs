@@ -168,8 +168,22 @@ impl Engine {
             None => link.addresses.iter().any(|net| net.addr() == local),
         };
         let link = self.links.iter().find(ours);
+        let remote = ends.remote.ip().to_canonical();
+        let is_on = |link: &Link| {
+            let connected = self.connected.iter().filter(|(device, _)| *device == link.index);
+            let nets = link.addresses.iter().chain(connected.map(|(_, net)| net));
+            nets.into_iter().any(|net| net.contains(&remote))
+        };
+        let is_shared = scope.is_some() || link.is_some_and(is_on);
         let v4 = || of_link(link, |ip| ip.is_ipv4() && !is_link_local(ip));
-        let v6_hop = || v6_hop(local, link);
+        let v6_hop = || {
+            let hop = v6_hop(local, link)?;
+            if is_shared {
+                return Some(hop);
+            }
+            // RFC 2545 section 3: the link-local one only for who is on the link too.
+            Some(SelfHop { link_local: None, ..hop }).filter(|hop| !is_link_local(hop.address))
+        };
         let hops = negotiated.families.iter().filter_map(|family| {
             let hop = match (*family, local) {
                 (Family::IPV4_UNICAST, IpAddr::V4(_)) | (Family::RT_CONSTRAINT, _) => {

@@ -12,6 +12,7 @@ use super::{Export, UpdateGroup};
 use crate::table::{DestId, PathId, PathKey, Table};
 use crate::{Map, PeerIdx};
 use smallvec::SmallVec;
+use std::collections::BTreeSet;
 
 #[derive(Clone, Copy, Debug)]
 struct Numbered {
@@ -102,6 +103,13 @@ impl UpdateGroup {
             _ => Export::Announce(PeerIdx::LOCAL),
         };
         self.note(table, id, former, export, false);
+    }
+
+    /// The numbers under which a neighbour that is current holds paths.
+    pub fn numbers_held_by(&self, peer: PeerIdx) -> BTreeSet<(DestId, PathId)> {
+        let every = self.paths.iter().flat_map(|(id, ids)| ids.paths().map(move |of| (*id, of)));
+        let told = every.filter(|(_, (path, _))| path.peer != peer);
+        told.map(|(id, (_, number))| (id, number)).collect()
     }
 
     /// Whether the group was told of others than these paths of a route.

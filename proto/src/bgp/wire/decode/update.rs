@@ -113,6 +113,14 @@ impl Update {
         }
     }
 
+    /// The routes of a family that is given up go as a whole.
+    fn drop_withdrawn_of(&mut self, family: Family) {
+        let keep: Vec<bool> = self.withdrawn.iter().map(|key| key.family() != family).collect();
+        let (mut of_keys, mut of_ids) = (keep.iter(), keep.iter());
+        self.withdrawn.retain(|_| of_keys.next().is_some_and(|keep| *keep));
+        self.path_ids.withdrawn.retain(|_| of_ids.next().is_some_and(|keep| *keep));
+    }
+
     /// Without attributes (RFC 7606 §3(d)) the routes count as withdrawn.
     fn announce_classic(
         &mut self,
@@ -134,7 +142,7 @@ impl Update {
 fn settled(mut update: Update, faults: &mut Faults) -> Update {
     match faults.action {
         Action::Accept | Action::DiscardAttribute | Action::DiscardNlri => {}
-        Action::TreatAsWithdraw => {
+        Action::TreatAsWithdraw | Action::DisableAfiSafi => {
             update.attributes = None;
             let keys = |routes: Vec<Route>| routes.into_iter().map(|route| route.key).collect();
             if let Some(classic) = update.classic.take() {
@@ -144,9 +152,11 @@ fn settled(mut update: Update, faults: &mut Faults) -> Update {
             let announced = std::mem::take(&mut update.announced);
             let ids = std::mem::take(&mut update.path_ids.announced);
             update.withdraw(keys(announced), ids);
-        }
-        Action::DisableAfiSafi => {
-            update = Update { disabled: faults.disabled, ..Update::default() };
+            update.disabled = faults.disabled;
+            if let Some(disabled) = update.disabled {
+                update.end_of_rib = None;
+                update.drop_withdrawn_of(disabled);
+            }
         }
         Action::ResetSession => update = Update::default(),
     }
