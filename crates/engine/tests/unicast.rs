@@ -283,6 +283,35 @@ fn a_reflector_keeps_the_next_hop() {
 }
 
 #[test]
+fn a_route_whose_next_hop_a_neighbour_cannot_read_is_not_told_to_it() {
+    let families = [Family::IPV4_UNICAST];
+    let mut reflector = speaks(1, &[2, 3, 4], Ases::One, &families);
+    reflector.neighbors.iter_mut().for_each(|n| n.route_reflector_client = true);
+    let client = |n, extended| {
+        let mut settings = speaks(n, &[1], Ases::One, &families);
+        settings.neighbors[0].session.extended_next_hop = extended;
+        settings
+    };
+    let mut net = up(vec![reflector, client(2, true), client(3, false), client(4, true)]);
+    let v6 = vec![(UNDERLAY, prefix("10.9.0.0/24")), (UNDERLAY, prefix("2001:db8:9::/64"))];
+    for leaf in 0..4 {
+        net.kernel(leaf, vec![KernelEvent::Connected(v6.clone())]);
+    }
+    let far = prefix("10.77.0.0/16");
+    inject(&mut net, 0, 2, "2001:db8:9::2", &[far]);
+    assert_eq!(ways(&net, 0, far), ["2001:db8:9::2"]);
+    assert_eq!(ways(&net, 3, far), ["2001:db8:9::2"]);
+    assert!(paths(&net, 2, far).is_empty(), "RFC 8950 was not agreed on");
+    assert!(exchanged(&net, 2, Family::IPV4_UNICAST).is_some(), "and its family stands");
+    assert_eq!(paths(&net, 2, loopback(2)).len(), 1);
+    // Once it says what can be told, it is.
+    inject(&mut net, 0, 2, "10.9.0.2", &[far]);
+    assert_eq!(ways(&net, 2, far), ["10.9.0.2"]);
+    inject(&mut net, 0, 2, "2001:db8:9::2", &[far]);
+    assert!(paths(&net, 2, far).is_empty());
+}
+
+#[test]
 fn ipv6_over_a_session_of_ipv4_has_the_links_addresses_as_next_hops() {
     let families = [Family::IPV6_UNICAST];
     let all = [(1, 2), (2, 1)].map(|(n, peer)| speaks(n, &[peer], Ases::Each, &families));
