@@ -231,6 +231,38 @@ fn what_no_connected_link_leads_to_is_rejected_until_the_link_is_back() {
 }
 
 #[test]
+fn what_a_link_without_carrier_leads_to_is_reached_by_the_next_best_way_at_once() {
+    let families = [Family::IPV4_UNICAST];
+    let mut net = up(vec![
+        speaks(1, &[2, 3], Ases::Each, &families),
+        speaks(2, &[1], Ases::Each, &families),
+        speaks(3, &[1], Ases::Each, &families),
+    ]);
+    let mut all = links(1);
+    let name = "eth1".into();
+    all.push(Link {
+        index: DUMMY,
+        name,
+        addresses: vec![prefix("10.8.0.1/24")],
+        ..links(1).remove(0)
+    });
+    let nets = [(UNDERLAY, "10.9.0.0/24"), (DUMMY, "10.8.0.0/24")];
+    let connected = nets.map(|(device, net)| (device, prefix(net))).to_vec();
+    net.kernel(0, vec![KernelEvent::Links(all.clone()), KernelEvent::Connected(connected)]);
+    let far = prefix("10.77.0.0/16");
+    let (mut better, routes) = said(2, "10.8.0.2", &[far]);
+    better.as_path = AsPath::default();
+    net.inject(0, 2, better, routes);
+    net.reconfigure(2, |settings| settings.unicast.prefixes.push(far));
+    assert_eq!(ways(&net, 0, far), ["10.8.0.2"]);
+    // The kernel keeps the connected prefix, and drops what leads over the link.
+    all.last_mut().unwrap().carrier = false;
+    net.kernel(0, vec![KernelEvent::Links(all)]);
+    assert_eq!(ways(&net, 0, far), ["10.9.0.3"]);
+    assert_eq!(net.view(0).neighbors().iter().filter(|n| n.is_established()).count(), 2);
+}
+
+#[test]
 fn a_rejected_path_is_not_passed_on() {
     let mut net = fabric();
     net.kernel(1, vec![KernelEvent::Connected(Vec::new())]);

@@ -134,9 +134,13 @@ impl Engine {
         Some(Way { gateway, device: self.connected_device(gateway)? })
     }
 
-    /// The device by which an address is reached without a gateway.
+    /// The device by which an address is reached without a gateway. A link without a carrier keeps
+    /// its connected prefix and leads nowhere: what a restart keeps of the neighbour there must not
+    /// keep back the next best way.
     fn connected_device(&self, address: IpAddr) -> Option<IfIndex> {
-        let covering = self.connected.iter().filter(|(_, net)| net.contains(&address));
+        let is_dead = |device| self.links.iter().any(|l| l.index == device && !l.is_up());
+        let covering =
+            self.connected.iter().filter(|(d, net)| net.contains(&address) && !is_dead(*d));
         let nearest = covering.max_by_key(|(_, net)| net.prefix_len())?;
         Some(nearest.0)
     }
