@@ -4,6 +4,8 @@
 mod common;
 #[path = "unicast/constraints.rs"]
 mod constraints;
+#[path = "unicast/hops.rs"]
+mod hops;
 #[path = "unicast/why.rs"]
 mod why;
 

@@ -127,10 +127,13 @@ impl Engine {
             .link_local
             .map(IpAddr::V6)
             .or_else(|| Some(attributes.next_hop).filter(|next_hop| is_link_local(*next_hop)));
-        if let Some(gateway) = on_link {
-            return Some(Way { gateway, device: self.device_of(peer)? });
+        if let Some(gateway) = on_link
+            && let Some(device) = self.device_of(peer)
+        {
+            return Some(Way { gateway, device });
         }
-        let gateway = attributes.next_hop;
+        // Whoever is on no link with us may say what it was told on another: that means nothing here.
+        let gateway = Some(attributes.next_hop).filter(|next_hop| !is_link_local(*next_hop))?;
         Some(Way { gateway, device: self.connected_device(gateway)? })
     }
 
