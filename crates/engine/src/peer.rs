@@ -218,6 +218,7 @@ impl Peer {
                 aigp: self.settings.aigp,
                 otc: otc::Rules::of(family, negotiated.role),
                 self_hop: self_hop(family),
+                extended_next_hop: negotiated.extended_next_hop.contains(family),
                 alone: is_alone(family).then_some(self.index),
                 path_ids: negotiated.add_path_sent.contains(family),
             },
@@ -322,7 +323,16 @@ pub(crate) fn is_told(rib: &Rib, wants: &Wants, path: &Path, key: GroupKey) -> b
     if !key.alone.is_none_or(is_wanted) {
         return false;
     }
-    if becomes_ours(rib.family, attributes, key) && key.self_hop.is_none() {
+    if becomes_ours(rib.family, attributes, key) {
+        if key.self_hop.is_none() {
+            return false;
+        }
+    } else if rib.family == Family::IPV4_UNICAST
+        && attributes.next_hop.is_ipv6()
+        && !key.extended_next_hop
+    {
+        // RFC 8950 section 4: who did not agree on it cannot read the message, and gives up more
+        // than this route.
         return false;
     }
     let well_known = |c| attributes.has_community(c);

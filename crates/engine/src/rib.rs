@@ -33,6 +33,8 @@ pub(crate) struct GroupKey {
     /// The next hop of what is ours, or becomes ours on its way to another AS; of families whose
     /// next hop is the speaker (RFC 4271 section 5.1.3).
     pub(crate) self_hop: Option<SelfHop>,
+    /// IPv6 next hops of IPv4 routes were agreed on (RFC 8950).
+    pub(crate) extended_next_hop: bool,
     /// The neighbour, where it is told what nobody else is: the EVPN routes that it wants, and what
     /// others want (RFC 4684).
     pub(crate) alone: Option<PeerIdx>,

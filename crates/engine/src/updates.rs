@@ -17,6 +17,7 @@ use evpn_proto::bgp::wire::error::Action;
 use evpn_proto::types::{Family, RouteKey, RtMembership, can_be_vtep};
 use evpn_rib::PeerIdx;
 use evpn_rib::table::{Outcome, PathKey, Reject, Which};
+use ipnet::IpNet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -104,7 +105,8 @@ impl Engine {
         let Some(set) = rib.store.intern(&attributes) else { return };
         let mut too_many = 0;
         for (from, route) in announced.from(index) {
-            let reject = reject.or_else(|| no_host(&route.key));
+            // First what stands whatever links come and go.
+            let reject = no_host(&route.key).or(reject);
             if let RouteKey::RtMembership(membership) = route.key {
                 let changed = match reject {
                     None => self.wants.add(index, membership),
@@ -235,6 +237,14 @@ fn no_host(key: &RouteKey) -> Option<Reject> {
         RouteKey::MacIp { mac, .. } if !mac.is_host() => Some(Reject::NotAHost),
         RouteKey::Imet { originator, .. } if !can_be_vtep(*originator) => {
             Some(Reject::NotAnOriginator)
+        }
+        RouteKey::Unicast { prefix: IpNet::V6(net) }
+            if net.addr().is_unicast_link_local() || net.addr().is_loopback() =>
+        {
+            Some(Reject::NotRoutable)
+        }
+        RouteKey::Unicast { prefix: IpNet::V4(net) } if net.addr().is_loopback() => {
+            Some(Reject::NotRoutable)
         }
         _ => None,
     }

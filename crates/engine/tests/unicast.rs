@@ -4,6 +4,8 @@
 mod common;
 #[path = "unicast/constraints.rs"]
 mod constraints;
+#[path = "unicast/hops.rs"]
+mod hops;
 #[path = "unicast/why.rs"]
 mod why;
 
@@ -231,6 +233,38 @@ fn what_no_connected_link_leads_to_is_rejected_until_the_link_is_back() {
 }
 
 #[test]
+fn what_a_link_without_carrier_leads_to_is_reached_by_the_next_best_way_at_once() {
+    let families = [Family::IPV4_UNICAST];
+    let mut net = up(vec![
+        speaks(1, &[2, 3], Ases::Each, &families),
+        speaks(2, &[1], Ases::Each, &families),
+        speaks(3, &[1], Ases::Each, &families),
+    ]);
+    let mut all = links(1);
+    let name = "eth1".into();
+    all.push(Link {
+        index: DUMMY,
+        name,
+        addresses: vec![prefix("10.8.0.1/24")],
+        ..links(1).remove(0)
+    });
+    let nets = [(UNDERLAY, "10.9.0.0/24"), (DUMMY, "10.8.0.0/24")];
+    let connected = nets.map(|(device, net)| (device, prefix(net))).to_vec();
+    net.kernel(0, vec![KernelEvent::Links(all.clone()), KernelEvent::Connected(connected)]);
+    let far = prefix("10.77.0.0/16");
+    let (mut better, routes) = said(2, "10.8.0.2", &[far]);
+    better.as_path = AsPath::default();
+    net.inject(0, 2, better, routes);
+    net.reconfigure(2, |settings| settings.unicast.prefixes.push(far));
+    assert_eq!(ways(&net, 0, far), ["10.8.0.2"]);
+    // The kernel keeps the connected prefix, and drops what leads over the link.
+    all.last_mut().unwrap().carrier = false;
+    net.kernel(0, vec![KernelEvent::Links(all)]);
+    assert_eq!(ways(&net, 0, far), ["10.9.0.3"]);
+    assert_eq!(net.view(0).neighbors().iter().filter(|n| n.is_established()).count(), 2);
+}
+
+#[test]
 fn a_rejected_path_is_not_passed_on() {
     let mut net = fabric();
     net.kernel(1, vec![KernelEvent::Connected(Vec::new())]);
@@ -280,6 +314,35 @@ fn a_reflector_keeps_the_next_hop() {
     assert_eq!(ways(&net, 2, loopback(2)), ["10.9.0.2"]);
     let own = paths(&net, 2, loopback(1)).remove(0).attributes;
     assert_eq!(own.next_hop, underlay(1), "its own it announces with its own");
+}
+
+#[test]
+fn a_route_whose_next_hop_a_neighbour_cannot_read_is_not_told_to_it() {
+    let families = [Family::IPV4_UNICAST];
+    let mut reflector = speaks(1, &[2, 3, 4], Ases::One, &families);
+    reflector.neighbors.iter_mut().for_each(|n| n.route_reflector_client = true);
+    let client = |n, extended| {
+        let mut settings = speaks(n, &[1], Ases::One, &families);
+        settings.neighbors[0].session.extended_next_hop = extended;
+        settings
+    };
+    let mut net = up(vec![reflector, client(2, true), client(3, false), client(4, true)]);
+    let v6 = vec![(UNDERLAY, prefix("10.9.0.0/24")), (UNDERLAY, prefix("2001:db8:9::/64"))];
+    for leaf in 0..4 {
+        net.kernel(leaf, vec![KernelEvent::Connected(v6.clone())]);
+    }
+    let far = prefix("10.77.0.0/16");
+    inject(&mut net, 0, 2, "2001:db8:9::2", &[far]);
+    assert_eq!(ways(&net, 0, far), ["2001:db8:9::2"]);
+    assert_eq!(ways(&net, 3, far), ["2001:db8:9::2"]);
+    assert!(paths(&net, 2, far).is_empty(), "RFC 8950 was not agreed on");
+    assert!(exchanged(&net, 2, Family::IPV4_UNICAST).is_some(), "and its family stands");
+    assert_eq!(paths(&net, 2, loopback(2)).len(), 1);
+    // Once it says what can be told, it is.
+    inject(&mut net, 0, 2, "10.9.0.2", &[far]);
+    assert_eq!(ways(&net, 2, far), ["10.9.0.2"]);
+    inject(&mut net, 0, 2, "2001:db8:9::2", &[far]);
+    assert!(paths(&net, 2, far).is_empty());
 }
 
 #[test]

@@ -43,6 +43,8 @@ pub enum Reject {
     Unreachable,
     /// RFC 7432 section 7.3: the originator of a flood route is a PE, and this is no host's address.
     NotAnOriginator,
+    /// RFC 4291 section 2.5.6: what is of a link or of a host alone is nobody's to route.
+    NotRoutable,
     /// RFC 9234 section 5: ONLY_TO_CUSTOMER says that this neighbour should not have told it.
     RouteLeak,
 }
@@ -58,6 +60,7 @@ impl Reject {
             Self::NotAHost => "its MAC address cannot belong to a host",
             Self::Unreachable => "its next hop is on no connected link",
             Self::NotAnOriginator => "its originator's address cannot belong to a host",
+            Self::NotRoutable => "its prefix is of a link or of a host alone",
             Self::RouteLeak => "it is a route leak by its ONLY_TO_CUSTOMER and the neighbor's role",
         }
     }

@@ -127,16 +127,23 @@ impl Engine {
             .link_local
             .map(IpAddr::V6)
             .or_else(|| Some(attributes.next_hop).filter(|next_hop| is_link_local(*next_hop)));
-        if let Some(gateway) = on_link {
-            return Some(Way { gateway, device: self.device_of(peer)? });
+        if let Some(gateway) = on_link
+            && let Some(device) = self.device_of(peer)
+        {
+            return Some(Way { gateway, device });
         }
-        let gateway = attributes.next_hop;
+        // Whoever is on no link with us may say what it was told on another: that means nothing here.
+        let gateway = Some(attributes.next_hop).filter(|next_hop| !is_link_local(*next_hop))?;
         Some(Way { gateway, device: self.connected_device(gateway)? })
     }
 
-    /// The device by which an address is reached without a gateway.
+    /// The device by which an address is reached without a gateway. A link without a carrier keeps
+    /// its connected prefix and leads nowhere: what a restart keeps of the neighbour there must not
+    /// keep back the next best way.
     fn connected_device(&self, address: IpAddr) -> Option<IfIndex> {
-        let covering = self.connected.iter().filter(|(_, net)| net.contains(&address));
+        let is_dead = |device| self.links.iter().any(|l| l.index == device && !l.is_up());
+        let covering =
+            self.connected.iter().filter(|(d, net)| net.contains(&address) && !is_dead(*d));
         let nearest = covering.max_by_key(|(_, net)| net.prefix_len())?;
         Some(nearest.0)
     }
