@@ -7,6 +7,7 @@ use crate::add_path::Announced;
 use crate::engine::Engine;
 use crate::io::{Event, Now, Output};
 use crate::settings::Settings;
+use crate::unicast::captures;
 use evpn_dataplane::facts::Link;
 use evpn_proto::bgp::aigp;
 use evpn_proto::bgp::attributes::{Community, PathAttributes};
@@ -100,13 +101,14 @@ impl Engine {
         };
         let reject =
             leak.or_else(|| reject(&self.settings, &self.links, &attributes)).or_else(unreachable);
+        let near = if family.is_unicast() { self.near() } else { Vec::new() };
         let Some(rib) = self.ribs.get_mut(family) else { return };
         // One use of the set for each route, looked up once.
         let Some(set) = rib.store.intern(&attributes) else { return };
         let mut too_many = 0;
         for (from, route) in announced.from(index) {
             // First what stands whatever links come and go.
-            let reject = no_host(&route.key).or(reject);
+            let reject = no_host(&route.key).or(reject).or_else(|| captures(&near, &route.key));
             if let RouteKey::RtMembership(membership) = route.key {
                 let changed = match reject {
                     None => self.wants.add(index, membership),

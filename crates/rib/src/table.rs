@@ -45,6 +45,8 @@ pub enum Reject {
     NotAnOriginator,
     /// RFC 4291 section 2.5.6: what is of a link or of a host alone is nobody's to route.
     NotRoutable,
+    /// It would lead the way to a neighbour away from the link that both are on.
+    Captures,
     /// RFC 9234 section 5: ONLY_TO_CUSTOMER says that this neighbour should not have told it.
     RouteLeak,
 }
@@ -61,6 +63,7 @@ impl Reject {
             Self::Unreachable => "its next hop is on no connected link",
             Self::NotAnOriginator => "its originator's address cannot belong to a host",
             Self::NotRoutable => "its prefix is of a link or of a host alone",
+            Self::Captures => "it would lead the way to a neighbor away from the link to it",
             Self::RouteLeak => "it is a route leak by its ONLY_TO_CUSTOMER and the neighbor's role",
         }
     }

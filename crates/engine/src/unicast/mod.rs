@@ -13,6 +13,7 @@ pub(crate) use fib::{Fib, Way};
 
 use crate::engine::Engine;
 use crate::interface::FarEnd;
+use crate::peer::Peer;
 use crate::rib::SelfHop;
 use evpn_dataplane::facts::{Link, LinkKind};
 use evpn_dataplane::object::IfIndex;
@@ -32,9 +33,24 @@ const FAMILIES: [Family; 2] = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
 #[derive(Debug, Default)]
 pub(crate) struct Unicast {
     announced: BTreeMap<IpNet, Origin>,
+    /// What decided where every path leads, when that was last looked at.
+    reach: Option<Reach>,
     /// Addresses have come or gone since neighbours were told where to find us.
     hops_may_differ: bool,
     pub(crate) fib: Fib,
+}
+
+/// All that decides where a received path leads, beside the path: links come and go by the hundred
+/// with hosts, and most of them change nothing of this.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Reach {
+    connected: Vec<(IfIndex, IpNet)>,
+    /// Devices of connected prefixes, and whether each is up.
+    up: Vec<(IfIndex, bool)>,
+    /// Where neighbours on interfaces are.
+    far: Vec<(PeerIdx, Option<(Ipv6Addr, IfIndex)>)>,
+    near: Vec<(IpAddr, u8)>,
+    max_paths: usize,
 }
 
 impl Engine {
@@ -43,8 +59,25 @@ impl Engine {
     pub(crate) fn refresh_unicast(&mut self) {
         self.unicast.hops_may_differ = true;
         self.originate_unicast();
+        let reach = self.reach();
+        if self.unicast.reach.as_ref() == Some(&reach) {
+            return;
+        }
+        self.unicast.reach = Some(reach);
         for family in FAMILIES {
             self.recheck(family);
+        }
+    }
+
+    fn reach(&self) -> Reach {
+        let leads = |link: &&Link| self.connected.iter().any(|(device, _)| *device == link.index);
+        let far = |peer: &Peer| Some((peer.index, peer.far_end.as_ref()?.remote()));
+        Reach {
+            connected: self.connected.clone(),
+            up: self.links.iter().filter(leads).map(|link| (link.index, link.is_up())).collect(),
+            far: self.peers.iter().filter_map(far).collect(),
+            near: self.near(),
+            max_paths: self.settings.multipath.max_paths,
         }
     }
 
@@ -98,13 +131,16 @@ impl Engine {
         let Some(rib) = self.ribs.get(family) else { return };
         let mut changed: Vec<(PathKey, DestId, Option<Reject>)> = Vec::new();
         let mut touched = Vec::new();
+        let near = self.near();
         for (id, dest) in rib.table.iter() {
             for path in dest.paths().iter().filter(|path| path.peer != PeerIdx::LOCAL) {
                 let Some(attributes) = rib.store.get(path.attributes) else { continue };
-                let is_reached = self.way(path.peer, attributes).is_some();
                 let reject = match path.reject {
-                    None if !is_reached => Some(Reject::Unreachable),
-                    Some(Reject::Unreachable) if is_reached => None,
+                    None | Some(Reject::Unreachable | Reject::Captures) => {
+                        let is_reached = self.way(path.peer, attributes).is_some();
+                        let unreachable = (!is_reached).then_some(Reject::Unreachable);
+                        unreachable.or_else(|| captures(&near, &dest.key))
+                    }
                     other => other,
                 };
                 if reject != path.reject {
@@ -135,6 +171,15 @@ impl Engine {
         // Whoever is on no link with us may say what it was told on another: that means nothing here.
         let gateway = Some(attributes.next_hop).filter(|next_hop| !is_link_local(*next_hop))?;
         Some(Way { gateway, device: self.connected_device(gateway)? })
+    }
+
+    /// Neighbours on connected links, each with the length of the prefix that leads to it.
+    pub(crate) fn near(&self) -> Vec<(IpAddr, u8)> {
+        let connected = |address: IpAddr| {
+            let covering = self.connected.iter().filter(|(_, net)| net.contains(&address));
+            covering.map(|(_, net)| net.prefix_len()).max().map(|bits| (address, bits))
+        };
+        self.peers.iter().filter_map(Peer::address).filter_map(connected).collect()
     }
 
     /// The device by which an address is reached without a gateway. A link without a carrier keeps
@@ -255,6 +300,15 @@ impl Engine {
         ways.sort_unstable();
         ways
     }
+}
+
+/// Whether a prefix covers a neighbour more closely than the link to it does: whoever tells it would
+/// pull that neighbour's session to itself.
+pub(crate) fn captures(near: &[(IpAddr, u8)], key: &RouteKey) -> Option<Reject> {
+    let RouteKey::Unicast { prefix } = key else { return None };
+    let closer =
+        |(address, bits): &(IpAddr, u8)| prefix.contains(address) && prefix.prefix_len() > *bits;
+    near.iter().any(closer).then_some(Reject::Captures)
 }
 
 /// Whether a device has nobody at its other end.

@@ -37,3 +37,24 @@ fn what_is_of_a_link_or_a_host_alone_is_not_routed_through_a_neighbour() {
     inject(&mut net, 0, 2, "fe80::2", &[prefix("::/0")]);
     assert_eq!(ways(&net, 0, prefix("::/0")), ["fe80::2"]);
 }
+
+#[test]
+fn no_neighbour_leads_the_way_to_another_away_from_its_link() {
+    let mut net = two(&[Family::IPV4_UNICAST]);
+    let astray = ["10.9.0.2/32", "10.9.0.0/25"].map(prefix);
+    inject(&mut net, 0, 2, "10.9.0.2", &astray);
+    for prefix in astray {
+        assert!(ways(&net, 0, prefix).is_empty(), "{prefix}");
+        let fate = paths(&net, 0, prefix).remove(0).fate;
+        let why = "it would lead the way to a neighbor away from the link to it";
+        assert_eq!(fate, PathFate::Rejected(why));
+    }
+    // Control: beside the neighbour, and as wide as the link, it takes nothing from anybody.
+    let beside = ["10.9.0.128/25", "10.9.0.0/24"].map(prefix);
+    inject(&mut net, 0, 2, "10.9.0.2", &beside);
+    assert!(beside.iter().all(|prefix| ways(&net, 0, *prefix) == ["10.9.0.2"]));
+    // What leads to the neighbour changes, and with it what would capture it.
+    net.kernel(0, vec![KernelEvent::Connected(vec![(UNDERLAY, prefix("10.9.0.0/16"))])]);
+    assert!(ways(&net, 0, prefix("10.9.0.0/24")).is_empty());
+    assert_eq!(ways(&net, 0, prefix("10.9.0.128/25")), ["10.9.0.2"]);
+}
