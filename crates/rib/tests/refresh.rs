@@ -135,3 +135,36 @@ fn everything_is_told_again_once_what_changed_meanwhile_is_told_too() {
     tell(&mut group, &mut table, A);
     assert!(group.is_retold(A) && group.is_current(A));
 }
+
+/// Tells a neighbour what it is owed, in at most so many steps.
+fn tell_all(group: &mut UpdateGroup, table: &mut Table, peer: PeerIdx) {
+    for _ in 0..100 {
+        if group.is_current(peer) {
+            return;
+        }
+        let from = group.cursor(peer).unwrap();
+        let to = group.next_stretch(from, 10).map(|stretch| stretch.to);
+        let to = to.unwrap_or_else(|| group.next_batch(peer, 10).to);
+        assert!(to > from, "nothing gets on at {from}");
+        group.advance(table, peer, to);
+    }
+    panic!("never current");
+}
+
+#[test]
+fn where_everything_has_come_and_gone_nothing_is_told_and_nobody_waits() {
+    let (mut group, mut table) = (UpdateGroup::default(), Table::default());
+    group.join(A);
+    for export in [Export::Announce(PeerIdx::LOCAL), Export::Withdraw] {
+        group.change(&mut table, DestId(1), export);
+        tell_all(&mut group, &mut table, A);
+    }
+    // A refresh of nothing, and a neighbour to whom nothing is to be told.
+    group.retell(A);
+    tell_all(&mut group, &mut table, A);
+    assert!(group.is_retold(A));
+    group.join(B);
+    tell_all(&mut group, &mut table, B);
+    assert!(group.is_initial_done(B));
+    assert_eq!(group.next_batch(B, 10).to, group.cursor(B).unwrap());
+}

@@ -1,6 +1,7 @@
 //! What a group's neighbours are to be told next.
 //!
-//! **Who stands at the same cursor is told the same, but for what came from himself.**
+//! **Who stands at the same cursor is told the same, but for what came from himself, and whoever is
+//! not current gets on by what he is told, be it nothing.**
 
 use super::{Export, UpdateGroup};
 use crate::PeerIdx;
@@ -41,10 +42,12 @@ impl UpdateGroup {
     /// What to tell everybody at a cursor next, `count_max` changes at most; none where neighbours
     /// differ in more than what came from themselves ([`UpdateGroup::next_batch`] knows then).
     pub fn next_stretch(&self, cursor: u64, count_max: usize) -> Option<Stretch> {
-        let mut stretch = Stretch { to: cursor, ..Stretch::default() };
+        // What is no longer in the log has nothing to tell, also where the log is empty.
+        let from = cursor.max(self.before);
+        let mut stretch = Stretch { to: from, ..Stretch::default() };
         let joined_last = self.members.iter().map(|m| m.joined).max().unwrap_or(0);
         let mut told = 0;
-        for sequence in cursor.max(self.before).saturating_add(1)..=self.last() {
+        for sequence in from.saturating_add(1)..=self.last() {
             let change = self.at(sequence);
             if change.is_some() && told >= count_max {
                 break;
@@ -81,9 +84,10 @@ impl UpdateGroup {
     /// What to tell the neighbour next, `count_max` changes at most. Empty when it is current.
     pub fn next_batch(&self, peer: PeerIdx, count_max: usize) -> Batch {
         let Some(member) = self.member(peer) else { return Batch::default() };
-        let mut batch = Batch { to: member.cursor, ..Batch::default() };
+        let from = member.cursor.max(self.before);
+        let mut batch = Batch { to: from, ..Batch::default() };
         let mut told = 0;
-        for sequence in member.cursor.max(self.before).saturating_add(1)..=self.last() {
+        for sequence in from.saturating_add(1)..=self.last() {
             let change = self.at(sequence);
             if change.is_some() && told >= count_max {
                 break;
