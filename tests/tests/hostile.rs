@@ -61,6 +61,11 @@ fn memory(evpnd: &Evpnd, figure: &str) -> u64 {
     words[1].parse().unwrap_or_else(|e| panic!("{line}: {e}"))
 }
 
+fn open_files(evpnd: &Evpnd) -> usize {
+    let path = format!("/proc/{}/fd", evpnd.daemon.pid());
+    fs::read_dir(&path).unwrap_or_else(|e| panic!("{path}: {e}")).count()
+}
+
 /// The hosts behind anybody but the healthy neighbour.
 fn strangers(evpnd_on: &evpn_tests::Leaf) -> Result<(), String> {
     let known = Fdb::read(&evpnd_on.ns).remote(VXLAN);
@@ -86,6 +91,7 @@ fn hostile_neighbours_harm_nobody_else() {
     let frr = frr(&pair.fabric, &healthy, 65002, 1, 65001);
     pair.reach_each_other();
     let before = ups_and_downs(&frr);
+    let files = open_files(&evpnd);
     let [a, b] = &pair.hosts;
     let flows = [(a, b, 5000), (b, a, 5001)]
         .map(|(from, to, port)| Flow::start((&from.ns, &from.ip), (&to.ns, &to.ip), port, RATE));
@@ -130,6 +136,10 @@ fn hostile_neighbours_harm_nobody_else() {
     eventually(SOON, "and so are their prefixes", || {
         let left = leaf.ns.sh("ip route show proto 110; ip -6 route show proto 110");
         if left.trim().is_empty() { Ok(()) } else { Err(left) }
+    });
+    eventually(SOON, "their sockets are closed", || match open_files(&evpnd) {
+        now if now <= files + ATTACKERS.len() => Ok(()),
+        now => Err(format!("{now} files are open, and {files} were before")),
     });
     assert_eq!(evpnd.ctl(&["show", "consistency"]).status, 0);
 

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! - A reader holds at most [`PEER_READ_OCTETS_MAX`] octets that the engine has not dealt with, as
-//!   they came or as they were read, whichever is more; then it stops reading, and TCP slows the neighbour down.
+//!   they came or as they were read, whichever is more; then it stops reading, and TCP slows the
+//!   neighbour down.
 //! - After an OPEN a reader waits until the engine says how to read on.
 //! - A writer's queue holds at most [`WRITER_QUEUE_MAX`] pieces; the engine's window keeps it far
 //!   below, and a connection that overflows it is closed.
@@ -44,6 +45,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// Octets of a neighbour that may wait for the engine.
 pub(crate) const PEER_READ_OCTETS_MAX: usize = 1 << 20;
@@ -210,6 +212,8 @@ impl ToPeers {
                 }
             }
         });
+        // Those that failed are of no more use, and nobody says so.
+        self.dials.retain(|_, task| !task.is_finished());
         self.dials.insert((peer, connection), task);
     }
 
@@ -259,11 +263,19 @@ impl ToPeers {
         }
         lock(&self.dialled).remove(&key);
         let Some(connection) = self.connections.remove(&key) else { return };
-        let [reading, writing] = &connection.tasks;
+        let [reading, writing] = connection.tasks;
         reading.abort();
         if connection.writer.try_send(ToWriter::Close).is_err() {
             writing.abort();
+            return;
         }
+        // A neighbour that does not take the rest in time does without it.
+        self.runtime.spawn(async move {
+            let given_up = writing.abort_handle();
+            if timeout(LINGER, writing).await.is_err() {
+                given_up.abort();
+            }
+        });
     }
 
     /// The neighbour does not take what it is sent, or its task is gone.

@@ -1,6 +1,6 @@
 //! From the engine to a socket, and keepalives while the lease lasts.
 
-use super::{LINGER, Lease, Link, ToWriter, transport_error};
+use super::{Lease, Link, ToWriter, transport_error};
 use crate::timer::Timer;
 use bytes::Bytes;
 use evpn_engine::Input;
@@ -12,7 +12,6 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc::Receiver;
-use tokio::time::timeout;
 
 /// When to send keepalives.
 struct Keepalives {
@@ -49,10 +48,7 @@ impl Writer {
                 }
                 Step::Keepalive => self.keepalive().await?,
                 Step::Keepalives(interval) => self.begin(interval)?,
-                Step::Close => {
-                    // A neighbour that does not take the rest in time does without it.
-                    return timeout(LINGER, self.socket.shutdown()).await.unwrap_or(Ok(()));
-                }
+                Step::Close => return self.socket.shutdown().await,
             }
         }
     }

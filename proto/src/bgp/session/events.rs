@@ -113,7 +113,7 @@ pub enum Input {
         /// The neighbor's end.
         remote: SocketAddr,
     },
-    /// A connection ended without our doing.
+    /// A connection ended without our doing. Our half of it stands until [`Output::Close`].
     Closed {
         /// Which.
         connection: ConnectionId,
@@ -249,7 +249,8 @@ pub enum Output {
         connection: ConnectionId,
     },
     /// Close, after a short while in which what was sent before may leave; or stop dialling.
-    /// Nothing more needs to be told of this connection.
+    /// Nothing more needs to be told of this connection. Comes for every connection that stood,
+    /// whoever ended it; not for a dial that failed.
     Close {
         /// Which.
         connection: ConnectionId,

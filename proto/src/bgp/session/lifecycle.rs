@@ -224,9 +224,8 @@ impl Session {
         if let Some(notification) = notification {
             self.send(connection, Message::Notification(notification));
         }
-        if !matches!(reason, Reason::ConnectionClosed { .. }) {
-            self.outputs.push_back(Output::Close { connection });
-        }
+        // Also one that the neighbor has closed: our half of it stands until we close it too.
+        self.outputs.push_back(Output::Close { connection });
         // Callers who are sent away are told by the state; their number is the neighbor's to choose.
         if *reason != Reason::NotWanted {
             self.history.note(now, EventKind::Ended { connection, reason: reason.clone() });

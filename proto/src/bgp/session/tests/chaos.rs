@@ -140,8 +140,8 @@ impl Chaos {
                 Input::Connected { connection, local, remote }
             }
             Act::Closed(which) => {
+                // Our half stands until the session has it closed.
                 let connection = self.pick(which);
-                self.open.remove(&connection);
                 Input::Closed { connection, error: TransportError::Closed }
             }
             Act::Open(which, kind) => Input::Received {
