@@ -55,23 +55,12 @@ fn star() -> Net {
         }
         all.push(settings);
     }
-    up(all)
-}
-
-fn up(all: Vec<Settings>) -> Net {
-    let mut net = Net::new(all);
-    net.boot();
-    net.advance(Duration::from_secs(15));
-    net
-}
-
-fn paths_to(net: &Net, leaf: usize, filter: &RouteFilter) -> Vec<RoutePath> {
-    net.view(leaf).routes(filter, None, 10).routes.into_iter().flat_map(|r| r.paths).collect()
+    Net::up(all)
 }
 
 fn unicast_paths(net: &Net, leaf: usize) -> Vec<RoutePath> {
     let family = Some(Family::IPV4_UNICAST);
-    paths_to(net, leaf, &RouteFilter { family, prefix: Some(anycast()), ..RouteFilter::default() })
+    net.paths(leaf, &RouteFilter { family, prefix: Some(anycast()), ..RouteFilter::default() })
 }
 
 /// The paths that a leaf was told, by next hop.
@@ -190,7 +179,7 @@ fn each_path_goes_where_its_own_rules_let_it() {
     }
     announces(&mut all[1], &[anycast()]);
     announces(&mut all[2], &[anycast()]);
-    let mut net = up(all);
+    let mut net = Net::up(all);
     let told_by = |net: &Net, leaf| told(net, leaf).into_keys().collect::<Vec<_>>();
     assert_eq!(told_by(&net, 1), [underlay(3)], "a client: what others say, and not its own");
     assert_eq!(told_by(&net, 2), [underlay(2)], "what a client says");
@@ -211,7 +200,7 @@ fn each_path_goes_where_its_own_rules_let_it() {
 fn a_withdrawal_names_its_path_and_a_family_without_identifiers_has_none() {
     let mut all = vec![leaf(1, &[2, 3], |_| Some(AddPath::Both)), leaf(2, &[1], |_| None)];
     all.push(leaf(3, &[1], |_| Some(AddPath::Both)));
-    let mut net = up(all);
+    let mut net = Net::up(all);
     hear(&mut net, 3, several(&[0, 5, u32::MAX], underlay(9)));
     let ids = |net: &Net| {
         let paths = unicast_paths(net, 0).into_iter();
@@ -237,7 +226,7 @@ fn a_withdrawal_names_its_path_and_a_family_without_identifiers_has_none() {
 #[test]
 fn too_many_paths_to_one_route_are_left_out_and_counted() {
     let all = [leaf(1, &[2], |_| Some(AddPath::Receive)), leaf(2, &[1], |_| Some(AddPath::Send))];
-    let mut net = up(all.to_vec());
+    let mut net = Net::up(all.to_vec());
     let ids: Vec<u32> = (0..u32::try_from(PATHS_MAX).unwrap() + 44).collect();
     hear(&mut net, 2, several(&ids, underlay(9)));
     let neighbor = net.view(0).neighbor(underlay(2)).unwrap();
@@ -252,7 +241,7 @@ fn a_limit_of_routes_counts_paths() {
     let mut all =
         [leaf(1, &[2], |_| Some(AddPath::Receive)), leaf(2, &[1], |_| Some(AddPath::Send))];
     all[0].neighbors[0].max_prefix = Some(10);
-    let mut net = up(all.to_vec());
+    let mut net = Net::up(all.to_vec());
     hear(&mut net, 2, several(&[1, 2, 3], underlay(9)));
     assert!(net.view(0).neighbor(underlay(2)).unwrap().is_established());
     let ids: Vec<u32> = (1..=11).collect();
@@ -273,7 +262,7 @@ fn vteps_of_one_key(net: &mut Net, leaves: [usize; 2]) -> [Vec<IpAddr>; 2] {
         net.inject(0, n, attributes, vec![route.clone()]);
     }
     leaves.map(|leaf| {
-        let paths = paths_to(net, leaf, &filter).into_iter();
+        let paths = net.paths(leaf, &filter).into_iter();
         paths.map(|path| path.attributes.next_hop).collect()
     })
 }
@@ -301,7 +290,7 @@ fn who_says_what_it_wants_is_told_every_path_of_that_and_no_other() {
         settings.vrfs[0].import = Targets { auto: false, explicit: vec![wants] };
         settings.all_vnis = AllVnis::NamedOnly;
     }
-    let mut net = up(all);
+    let mut net = Net::up(all);
     let [wanted, not_wanted] = vteps_of_one_key(&mut net, [3, 4]);
     assert_eq!(wanted, [vtep(2), vtep(3)]);
     assert_eq!(not_wanted, Vec::<IpAddr>::new(), "leaf 5 wants something else");
@@ -310,7 +299,7 @@ fn who_says_what_it_wants_is_told_every_path_of_that_and_no_other() {
         settings.vrfs[0].import = Targets { auto: false, explicit: vec![target] };
     });
     let filter = RouteFilter { prefix: Some(prefix("198.51.100.0/24")), ..RouteFilter::default() };
-    assert_eq!(paths_to(&net, 4, &filter).len(), 2, "until it wants this one");
+    assert_eq!(net.paths(4, &filter).len(), 2, "until it wants this one");
 }
 
 #[test]
@@ -327,22 +316,22 @@ fn who_is_told_another_next_hop_keeps_no_path_under_a_former_number() {
         }
         settings
     });
-    let mut net = up(all.collect());
+    let mut net = Net::up(all.collect());
     let anycast = prefix("2001:db8:a::/48");
     let route = || vec![Route::bare(RouteKey::Unicast { prefix: anycast })];
     for n in [2, 3] {
         net.inject(0, n, PathAttributes::originated(link_local(n).into()), route());
     }
     let filter = RouteFilter { family: Some(family), ..RouteFilter::default() };
-    assert_eq!(paths_to(&net, 3, &filter).len(), 2);
+    assert_eq!(net.paths(3, &filter).len(), 2);
     let withdrawn = vec![RouteKey::Unicast { prefix: anycast }];
     hear(&mut net, 2, Update { withdrawn, ..Update::default() });
-    assert_eq!(paths_to(&net, 3, &filter).len(), 1);
+    assert_eq!(net.paths(3, &filter).len(), 1);
 
     let mut links = links(1);
     links[0].addresses.push(prefix("2001:db8:9::1/64"));
     net.kernel(0, vec![KernelEvent::Links(links)]);
-    let paths = paths_to(&net, 3, &filter);
+    let paths = net.paths(3, &filter);
     let hops: Vec<IpAddr> = paths.iter().map(|path| path.attributes.next_hop).collect();
     assert_eq!(hops, ["2001:db8:9::1".parse::<IpAddr>().unwrap()]);
 }

@@ -10,7 +10,6 @@ use evpn_proto::bgp::attributes::{AsPath, PathAttributes};
 use evpn_proto::bgp::message::{Message, Update};
 use evpn_proto::types::{Asn, Family, Route, RouteKey};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Two leaves, of which the first has not run since its neighbour has sent so many prefixes and,
 /// after them, a host.
@@ -20,9 +19,7 @@ fn flooded(prefixes: u32) -> Net {
         settings.neighbors[0].session.families = vec![Family::EVPN, Family::IPV4_UNICAST];
         settings
     });
-    let mut net = Net::new(all.to_vec());
-    net.boot();
-    net.advance(Duration::from_secs(15));
+    let mut net = Net::up(all.to_vec());
     let mut unicast = PathAttributes::originated(underlay(2));
     unicast.as_path = AsPath::default().prepended(Asn(65002));
     let bare = |n: u32| {

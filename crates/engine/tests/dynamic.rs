@@ -32,10 +32,7 @@ fn hub(count: u8, change: impl Fn(&mut Settings)) -> Net {
         change(&mut settings);
         settings
     });
-    let mut net = Net::new(all.collect());
-    net.boot();
-    net.advance(Duration::from_secs(15));
-    net
+    Net::up(all.collect())
 }
 
 fn names(net: &Net) -> Vec<String> {

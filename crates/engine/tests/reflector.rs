@@ -13,14 +13,7 @@ use std::time::Duration;
 fn star(leaves: u8, clients: &[u8]) -> Net {
     let mut all = vec![reflector(1, &(2..=leaves).collect::<Vec<_>>(), clients)];
     all.extend((2..=leaves).map(|n| settings(n, &[1], Ases::One)));
-    up(all)
-}
-
-fn up(all: Vec<Settings>) -> Net {
-    let mut net = Net::new(all);
-    net.boot();
-    net.advance(Duration::from_secs(15));
-    net
+    Net::up(all)
 }
 
 fn reflector(n: u8, peers: &[u8], clients: &[u8]) -> Settings {
@@ -35,7 +28,7 @@ fn reflector(n: u8, peers: &[u8], clients: &[u8]) -> Settings {
 /// The paths of a host's MAC route at a leaf.
 fn paths(net: &Net, leaf: usize, n: u8) -> Vec<RoutePath> {
     let filter = RouteFilter { mac: Some(mac(n)), ..RouteFilter::default() };
-    net.view(leaf).routes(&filter, None, 10).routes.into_iter().flat_map(|r| r.paths).collect()
+    net.paths(leaf, &filter)
 }
 
 fn knows(net: &Net, leaf: usize, n: u8) -> bool {
@@ -94,7 +87,7 @@ fn between_two_reflectors_nothing_goes_in_circles() {
         settings(3, &[1, 2], Ases::One),
         settings(4, &[1, 2], Ases::One),
     ];
-    let mut net = up(all);
+    let mut net = Net::up(all);
     net.learn(2, 30);
     let at_client = paths(&net, 3, 30);
     assert_eq!(at_client.len(), 4, "two routes, from both reflectors");

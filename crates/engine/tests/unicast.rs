@@ -54,24 +54,17 @@ fn speaks(n: u8, peers: &[u8], ases: Ases, families: &[Family]) -> Settings {
     settings
 }
 
-fn up(all: Vec<Settings>) -> Net {
-    let mut net = Net::new(all);
-    net.boot();
-    net.advance(Duration::from_secs(15));
-    net
-}
-
 const BOTH: [Family; 2] = [Family::EVPN, Family::IPV4_UNICAST];
 
 fn two(families: &[Family]) -> Net {
     let all = [(1, 2), (2, 1)].map(|(n, peer)| speaks(n, &[peer], Ases::Each, families));
-    up(all.to_vec())
+    Net::up(all.to_vec())
 }
 
 /// Leaves 1 and 4 with the spines 2 and 3 between them.
 fn fabric() -> Net {
     let families = [Family::IPV4_UNICAST];
-    up(vec![
+    Net::up(vec![
         speaks(1, &[2, 3], Ases::Each, &families),
         speaks(2, &[1, 4], Ases::Each, &families),
         speaks(3, &[1, 4], Ases::Each, &families),
@@ -235,7 +228,7 @@ fn what_no_connected_link_leads_to_is_rejected_until_the_link_is_back() {
 #[test]
 fn what_a_link_without_carrier_leads_to_is_reached_by_the_next_best_way_at_once() {
     let families = [Family::IPV4_UNICAST];
-    let mut net = up(vec![
+    let mut net = Net::up(vec![
         speaks(1, &[2, 3], Ases::Each, &families),
         speaks(2, &[1], Ases::Each, &families),
         speaks(3, &[1], Ases::Each, &families),
@@ -307,7 +300,7 @@ fn a_reflector_keeps_the_next_hop() {
     let mut reflector = speaks(1, &[2, 3], Ases::One, &families);
     reflector.neighbors.iter_mut().for_each(|n| n.route_reflector_client = true);
     let client = |n| speaks(n, &[1], Ases::One, &families);
-    let net = up(vec![reflector, client(2), client(3)]);
+    let net = Net::up(vec![reflector, client(2), client(3)]);
     let reflected = paths(&net, 2, loopback(2)).remove(0).attributes;
     assert_eq!(reflected.next_hop, underlay(2));
     assert_eq!(reflected.originator_id, Some("10.0.0.2".parse().unwrap()));
@@ -326,7 +319,7 @@ fn a_route_whose_next_hop_a_neighbour_cannot_read_is_not_told_to_it() {
         settings.neighbors[0].session.extended_next_hop = extended;
         settings
     };
-    let mut net = up(vec![reflector, client(2, true), client(3, false), client(4, true)]);
+    let mut net = Net::up(vec![reflector, client(2, true), client(3, false), client(4, true)]);
     let v6 = vec![(UNDERLAY, prefix("10.9.0.0/24")), (UNDERLAY, prefix("2001:db8:9::/64"))];
     for leaf in 0..4 {
         net.kernel(leaf, vec![KernelEvent::Connected(v6.clone())]);
@@ -520,7 +513,7 @@ fn in_main() -> Net {
         settings.vrfs[0].table = MAIN;
         settings
     });
-    up(all.to_vec())
+    Net::up(all.to_vec())
 }
 
 #[test]

@@ -16,6 +16,7 @@ use evpn_dataplane::object::{
 };
 use evpn_energy::UnixSeconds;
 use evpn_engine::settings::Settings;
+use evpn_engine::view::routes::{RouteFilter, RoutePath};
 use evpn_engine::{
     Engine, Event, Input, Memory, Now, Output, PersistRecord, Progress, RouterPort, Start,
 };
@@ -189,6 +190,14 @@ impl Net {
         net
     }
 
+    /// Leaves whose kernels have told what they have, with the time to come up.
+    pub(crate) fn up(all: Vec<Settings>) -> Self {
+        let mut net = Self::new(all);
+        net.boot();
+        net.advance(Duration::from_secs(15));
+        net
+    }
+
     /// Full mesh of `count` leaves, numbered from 1, all up.
     pub(crate) fn mesh(count: u8, ases: Ases, change: impl Fn(&mut Settings)) -> Self {
         let all = (1..=count).map(|n| {
@@ -197,10 +206,7 @@ impl Net {
             change(&mut settings);
             settings
         });
-        let mut net = Self::new(all.collect());
-        net.boot();
-        net.advance(Duration::from_secs(15));
-        net
+        Self::up(all.collect())
     }
 
     /// Every kernel tells what it has.
@@ -494,5 +500,10 @@ impl Net {
 
     pub(crate) fn view(&self, leaf: usize) -> evpn_engine::view::View<'_> {
         self.leaves[leaf].engine.view(self.now)
+    }
+
+    /// All paths of the first ten routes that the filter lets through.
+    pub(crate) fn paths(&self, leaf: usize, filter: &RouteFilter) -> Vec<RoutePath> {
+        self.view(leaf).routes(filter, None, 10).routes.into_iter().flat_map(|r| r.paths).collect()
     }
 }

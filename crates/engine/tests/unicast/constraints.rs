@@ -17,7 +17,7 @@ fn a_neighbour_is_told_the_evpn_routes_that_it_wants_and_no_others() {
     let families = [Family::EVPN, Family::RT_CONSTRAINT];
     let mut picky = speaks(1, &[2], Ases::Each, &families);
     imports(&mut picky, "65002:100", "65002:7");
-    let mut net = up(vec![picky, speaks(2, &[1], Ases::Each, &families)]);
+    let mut net = Net::up(vec![picky, speaks(2, &[1], Ases::Each, &families)]);
     net.learn(1, 2);
     let wants = |net: &Net, leaf| prefixes(net, leaf, Family::RT_CONSTRAINT);
     assert_eq!(
@@ -58,7 +58,7 @@ fn whose_wants_cannot_be_read_any_more_is_told_everything() {
     let families = [Family::EVPN, Family::RT_CONSTRAINT];
     let mut picky = speaks(2, &[1], Ases::Each, &families);
     imports(&mut picky, "65001:100", "65001:7");
-    let mut net = up(vec![speaks(1, &[2], Ases::Each, &families), picky]);
+    let mut net = Net::up(vec![speaks(1, &[2], Ases::Each, &families), picky]);
     net.learn(0, 1);
     let told = |net: &Net| exchanged(net, 1, Family::EVPN).map(|state| state.received.held);
     assert_eq!(told(&net), Some(3));
@@ -78,7 +78,7 @@ fn what_one_wants_is_passed_on_to_the_others() {
     imports(&mut picky, "65003:100", "65003:7");
     let mut between = speaks(2, &[1, 3], Ases::Each, &families);
     imports(&mut between, "65002:1", "65002:2");
-    let mut net = up(vec![picky, between, speaks(3, &[2], Ases::Each, &families)]);
+    let mut net = Net::up(vec![picky, between, speaks(3, &[2], Ases::Each, &families)]);
     net.learn(2, 30);
     let through = prefixes(&net, 2, Family::RT_CONSTRAINT);
     assert!(through.contains(&"65001:RT:65003:100/96".to_owned()), "{through:?}");
@@ -111,7 +111,7 @@ fn a_reflector_that_restarts_says_that_wants_are_complete_when_it_has_heard_them
     let mut reflector = speaks(1, &[2, 3], Ases::One, &families);
     reflector.neighbors.iter_mut().for_each(|n| n.route_reflector_client = true);
     let client = |n| speaks(n, &[1], Ases::One, &families);
-    let mut net = up(vec![reflector, client(2), client(3)]);
+    let mut net = Net::up(vec![reflector, client(2), client(3)]);
     net.unplug(2);
     net.kill(0);
     net.start_again(0, Vec::new());
@@ -144,7 +144,7 @@ fn a_reflector_is_told_what_a_client_wants_although_another_reflector_wants_the_
     all[2].neighbors[2].route_reflector_client = true;
     all[0].neighbors[2].route_reflector_client = true;
     all.extend([ours(4), ours(5)]);
-    let mut net = up(all);
+    let mut net = Net::up(all);
     // Behind the second reflector, which imports it by another target than it exports.
     net.learn(1, 2);
     assert_eq!(net.tables(3).host(mac(2)), Some(vtep(2)));
@@ -161,7 +161,7 @@ fn whoever_changes_its_mind_without_end_is_told_what_it_wants_now_and_then() {
     let families = [Family::EVPN, Family::RT_CONSTRAINT];
     let mut picky = speaks(2, &[1], Ases::Each, &families);
     imports(&mut picky, "65001:1", "65001:2");
-    let mut net = up(vec![speaks(1, &[2], Ases::Each, &families), picky]);
+    let mut net = Net::up(vec![speaks(1, &[2], Ases::Each, &families), picky]);
     net.learn(0, 1);
     let held = |net: &Net| exchanged(net, 1, Family::EVPN).unwrap().received.held;
     assert_eq!(held(&net), 0);
