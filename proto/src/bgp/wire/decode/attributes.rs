@@ -288,7 +288,7 @@ impl<'a> Collected<'a> {
     /// The set of the routes in the NLRI field. RFC 7606 §3(d): without NEXT_HOP they count as
     /// withdrawn, and so do those whose next hop cannot be a host's (RFC 4271 §6.3).
     pub(super) fn for_classic(
-        &self,
+        self,
         list: Reader<'_>,
         faults: &mut Faults,
     ) -> Option<PathAttributes> {
@@ -297,7 +297,7 @@ impl<'a> Collected<'a> {
             Some(hop) if !is_host(hop.into()) => ErrorKind::Conflict,
             Some(hop) => {
                 let next_hop = NextHop { address: hop.into(), link_local: None };
-                return self.clone().into_attributes(next_hop, list, faults);
+                return self.into_attributes(next_hop, list, faults);
             }
         };
         faults.note(list.error(name(code::NEXT_HOP), kind), Action::TreatAsWithdraw);

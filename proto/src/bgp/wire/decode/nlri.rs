@@ -170,7 +170,7 @@ impl Item<'_> {
     pub(super) fn route(&self, direction: Direction) -> Result<Route, WireError> {
         match self.kind {
             Kind::Evpn(route_type) => route(route_type, self.body, direction),
-            Kind::Prefix(family, bits) => prefix::route(family, bits, self.body, direction),
+            Kind::Prefix(family, bits) => prefix::route(family, bits, self.body),
         }
     }
 

@@ -8,7 +8,6 @@
 //! **A length that the family cannot have leaves it unknown where the next route begins; whatever
 //! else is wrong with a prefix costs only itself.**
 
-use super::nlri::Direction;
 use crate::bgp::wire::error::{ErrorKind, WireError};
 use crate::bgp::wire::reader::Reader;
 use crate::types::{Family, Route, RouteKey, RtMembership};
@@ -45,13 +44,8 @@ pub(super) fn next<'a>(
 }
 
 /// Reads the route. RFC 4271 section 6.3: a prefix that cannot be routed to is ignored. So that what
-/// cannot be announced need not be withdrawn either, the direction makes no difference there.
-pub(super) fn route(
-    family: Family,
-    bits: u8,
-    body: Reader<'_>,
-    _direction: Direction,
-) -> Result<Route, WireError> {
+/// cannot be announced need not be withdrawn either, it is not asked whether it comes or goes.
+pub(super) fn route(family: Family, bits: u8, body: Reader<'_>) -> Result<Route, WireError> {
     let refused = || body.error(name(family), ErrorKind::BadValue(bits.into()));
     let key = match family {
         Family::IPV4_UNICAST => {

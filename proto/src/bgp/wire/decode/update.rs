@@ -84,7 +84,12 @@ pub(super) fn update(
     if let Some(routes) = come {
         update.withdraw(routes.withdrawn, routes.withdrawn_ids);
         if !routes.announced.is_empty() {
-            let attributes = found.for_classic(list, faults).map(Arc::new);
+            // Routes of MP_REACH_NLRI in the same message need it too.
+            let set = match reach.ours {
+                Some(_) => found.clone(),
+                None => std::mem::take(&mut found),
+            };
+            let attributes = set.for_classic(list, faults).map(Arc::new);
             update.announce_classic(attributes, routes.announced, routes.announced_ids);
         }
     }

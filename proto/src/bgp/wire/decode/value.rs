@@ -268,7 +268,7 @@ fn aigp(mut value: Reader<'_>) -> Result<Vec<Tlv>, WireError> {
     if value.is_empty() {
         return Err(value.bad_length(FIELD));
     }
-    let mut tlvs = Vec::new();
+    let (mut tlvs, mut has_metric) = (Vec::new(), false);
     while !value.is_empty() {
         let at = value;
         let kind = value.u8("AIGP TLV")?;
@@ -279,8 +279,8 @@ fn aigp(mut value: Reader<'_>) -> Result<Vec<Tlv>, WireError> {
         }
         let octets = value.take(length.saturating_sub(TLV_HEAD), "AIGP TLV")?;
         // RFC 7311 §3.2: a first metric of all ones makes it malformed.
-        let is_first = tlvs.iter().all(|tlv: &Tlv| tlv.kind != AIGP_METRIC);
-        if kind == AIGP_METRIC && is_first && octets.octets().iter().all(|octet| *octet == 0xff) {
+        let is_first = kind == AIGP_METRIC && !std::mem::replace(&mut has_metric, true);
+        if is_first && octets.octets().iter().all(|octet| *octet == 0xff) {
             return Err(at.error("AIGP metric", ErrorKind::BadValue(u32::MAX)));
         }
         tlvs.push(Tlv { kind, value: Bytes::copy_from_slice(octets.octets()) });
