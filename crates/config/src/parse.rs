@@ -20,7 +20,11 @@ use std::time::Duration;
 pub(crate) type Parsed<T> = Result<T, Vec<Problem>>;
 
 /// A refusal of the whole value.
-fn refuse<T>(node: &Node, message: impl Into<String>, help: impl Into<String>) -> Parsed<T> {
+pub(crate) fn refuse<T>(
+    node: &Node,
+    message: impl Into<String>,
+    help: impl Into<String>,
+) -> Parsed<T> {
     Err(vec![Problem::new(node.place.clone(), message).help(help)])
 }
 

@@ -121,11 +121,6 @@ fn of_stop(neighbor: &Neighbor<'_>, stop: &StopReason) -> Cause {
     Cause::AdminReset { by: by.to_owned() }
 }
 
-/// A role by its number, as far as it has been given out.
-fn role_name(number: u8) -> String {
-    Role::from_number(number).map_or_else(|| format!("role {number}"), |role| role.to_string())
-}
-
 fn of_refusal(neighbor: &Neighbor<'_>, refusal: OpenRefusal) -> Cause {
     match refusal {
         OpenRefusal::WrongAs { said, configured } => match configured {
@@ -143,7 +138,7 @@ fn of_refusal(neighbor: &Neighbor<'_>, refusal: OpenRefusal) -> Cause {
             Cause::BadHoldTime { seconds: u16::try_from(time.as_secs()).unwrap_or(u16::MAX) }
         }
         OpenRefusal::RoleMismatch { ours, theirs } => {
-            Cause::RoleMismatch { ours: ours.to_string(), theirs: role_name(theirs) }
+            Cause::RoleMismatch { ours: ours.to_string(), theirs: Role::name_of(theirs) }
         }
         OpenRefusal::NoRole { ours } => {
             Cause::RoleMismatch { ours: ours.to_string(), theirs: String::new() }

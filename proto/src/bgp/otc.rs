@@ -45,10 +45,7 @@ impl Rules {
     /// The rules for routes of `family` with a neighbor toward which we are `role`. RFC 9234 §5: for
     /// AFI 1 and 2 with SAFI 1, and by default for no other.
     pub fn of(family: Family, role: Option<Role>) -> Self {
-        match family {
-            Family::IPV4_UNICAST | Family::IPV6_UNICAST => Self(role),
-            _ => Self::NONE,
-        }
+        if family.is_unicast() { Self(role) } else { Self::NONE }
     }
 
     /// What the neighbor is to us.

@@ -50,6 +50,11 @@ impl Role {
         }
     }
 
+    /// What a number is called, also one that has not been given out.
+    pub fn name_of(number: u8) -> String {
+        Self::from_number(number).map_or_else(|| format!("role {number}"), |role| role.to_string())
+    }
+
     /// As configurations write it.
     pub const fn word(self) -> &'static str {
         match self {

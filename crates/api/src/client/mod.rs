@@ -106,7 +106,7 @@ impl Client {
 
     /// A page of `GET bgp/l2vpn/evpn/routes`.
     pub async fn routes(&self, query: &RouteQuery) -> Answer<Page<Route>> {
-        self.get("bgp/l2vpn/evpn/routes", query).await
+        self.get(AddressFamily::L2VpnEvpn.routes_path(), query).await
     }
 
     /// A page of `GET bgp/ipv4/unicast/routes`.

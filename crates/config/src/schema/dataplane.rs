@@ -5,7 +5,6 @@
 use super::{Default, Key, SectionDoc};
 use crate::Effect;
 use crate::parse::{self, Parsed};
-use crate::problem::Problem;
 use crate::section::{Reading, Section};
 use crate::source::{Node, Value};
 use serde::Serialize;
@@ -113,7 +112,7 @@ fn protocol(node: &Node) -> Parsed<u8> {
     {
         let message = format!("is {number}, which belongs to {owner}");
         let help = "evpnd sweeps what carries its number: take a free one such as 110";
-        return Err(vec![Problem::new(node.place.clone(), message).help(help)]);
+        return parse::refuse(node, message, help);
     }
     parse::integer(5..=255)(node)
 }

@@ -64,7 +64,7 @@ fn range(node: &Node) -> Parsed<IpNet> {
     if is_link_local(prefix.addr()) || prefix.addr().is_multicast() {
         let message = format!("is {prefix}, where nobody can be told by an address alone");
         let help = "for whoever is at the other end of a link: [[neighbor]] with interface";
-        return Err(vec![Problem::new(node.place.clone(), message).help(help)]);
+        return parse::refuse(node, message, help);
     }
     Ok(prefix)
 }

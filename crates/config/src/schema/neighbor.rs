@@ -318,8 +318,8 @@ const FAMILIES: &[(&str, Family)] = &[
 fn families(node: &Node) -> Parsed<Vec<Family>> {
     let families = parse::list(parse::word(FAMILIES))(node)?;
     if families.is_empty() {
-        let problem = Problem::new(node.place.clone(), "is empty, which offers no family at all");
-        return Err(vec![problem.help("write families = [\"l2vpn-evpn\"], or leave it out")]);
+        let help = "write families = [\"l2vpn-evpn\"], or leave it out";
+        return parse::refuse(node, "is empty, which offers no family at all", help);
     }
     Ok(families)
 }
@@ -493,12 +493,12 @@ fn complete(
     let Named { who, id, group, description } = named;
     let (asn, hold) = (common.asn?, common.timers.hold?);
     let keepalive = resolve_keepalive(section, reading, hold, common.timers.keepalive);
-    if common.route_reflector_client && !asn.is_internal(router.asn) {
+    let internal = asn.is_internal(router.asn);
+    if common.route_reflector_client && !internal {
         let message = format!("{who} is external and cannot be a client");
         let help = "remove it: routes of other ASes are passed on anyway, with or without it";
         section.refuse(reading, "route-reflector-client", message, help.into());
     }
-    let internal = asn.is_internal(router.asn);
     session::check(&common.session, section, reading, internal);
     session::check_add_path(&common.session, &common.families, section, reading);
     let aigp = session::aigp(&common.session, section, reading, internal);
@@ -508,7 +508,7 @@ fn complete(
         section.refuse(reading, "ttl-security", message, help.into());
     }
     let multihop = common.multihop.unwrap_or_else(|| {
-        let (ttl, why) = match asn.is_internal(router.asn) {
+        let (ttl, why) = match internal {
             true => (u8::MAX, "an internal neighbor"),
             false => (1, "an external neighbor"),
         };

@@ -6,7 +6,6 @@
 use super::{Default, Key};
 use crate::Effect;
 use crate::parse::{self, Parsed};
-use crate::problem::Problem;
 use crate::section::{Reading, Section};
 use crate::source::Node;
 use evpn_proto::bgp::message::AddPath;
@@ -88,7 +87,7 @@ fn shutdown_message(node: &Node) -> Parsed<String> {
     }
     let message = format!("takes {} octets of UTF-8; it may take 255", text.len());
     let help = "shorten it: RFC 9003 section 2 gives its length one octet";
-    Err(vec![Problem::new(node.place.clone(), message).help(help)])
+    parse::refuse(node, message, help)
 }
 
 /// Refuses what its neighbor cannot have.

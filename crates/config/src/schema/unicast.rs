@@ -8,7 +8,6 @@ use super::vrf::Redistribute;
 use super::{Default, Key, SectionDoc};
 use crate::Effect;
 use crate::parse::{self, Parsed};
-use crate::problem::Problem;
 use crate::section::{Reading, Section};
 use crate::source::Node;
 use crate::value::as_texts;
@@ -81,24 +80,22 @@ pub(crate) fn read(root: &Section<'_>, reading: &mut Reading, spoken: &Spoken) -
 
 /// Refuses what nobody would be told: half an underlay looks like a whole one.
 fn check_heard(unicast: &Unicast, section: &Section<'_>, reading: &mut Reading, spoken: &Spoken) {
-    let mut refuse = |key: &str, what: &str, family: &str| {
+    let mut refuse = |key: &str, what: &str, family: Family| {
         let message = format!("{key}: no neighbor is told {what}");
         let help = format!("add \"{family}\" to `families` of those that are to be, or remove it");
         section.refuse(reading, key, message, help);
     };
-    for (family, name) in
-        [(Family::IPV4_UNICAST, "ipv4-unicast"), (Family::IPV6_UNICAST, "ipv6-unicast")]
-    {
+    let either = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
+    for family in either {
         let is_of = |net: &&IpNet| (family == Family::IPV4_UNICAST) == net.addr().is_ipv4();
         if let Some(prefix) = unicast.announce.iter().find(is_of)
             && !spoken.has_any(&[family])
         {
-            refuse("announce", &prefix.to_string(), name);
+            refuse("announce", &prefix.to_string(), family);
         }
     }
-    let either = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
     if !unicast.redistribute.is_empty() && !spoken.has_any(&either) {
-        refuse("redistribute", "connected prefixes", "ipv4-unicast");
+        refuse("redistribute", "connected prefixes", Family::IPV4_UNICAST);
     }
 }
 
@@ -117,5 +114,5 @@ fn announced(node: &Node) -> Parsed<IpNet> {
     };
     let message = format!("is {prefix}, which holds {what}");
     let help = "write prefixes that other switches can send to, such as the VTEP's \"10.0.0.1/32\"";
-    Err(vec![Problem::new(node.place.clone(), message).help(help)])
+    parse::refuse(node, message, help)
 }

@@ -111,7 +111,7 @@ pub enum OpenRefusal {
     /// 2/11 (RFC 9234 section 4.2).
     #[error(
         "peer says it is our {}, and we are to be its {ours}: correct `role` here or at the peer, its opposite is {}",
-        Self::role_name(*.theirs), .ours.opposite()
+        Role::name_of(*.theirs), .ours.opposite()
     )]
     RoleMismatch {
         /// What we are.
@@ -131,7 +131,7 @@ pub enum OpenRefusal {
     /// 2/11: it says that it is several.
     #[error(
         "peer says two roles, {} and {}: report this to its vendor",
-        Self::role_name(*.first), Self::role_name(*.other)
+        Role::name_of(*.first), Role::name_of(*.other)
     )]
     SeveralRoles {
         /// The first number.
@@ -142,10 +142,6 @@ pub enum OpenRefusal {
 }
 
 impl OpenRefusal {
-    fn role_name(number: u8) -> String {
-        Role::from_number(number).map_or_else(|| format!("role {number}"), |role| role.to_string())
-    }
-
     fn notification(self) -> Notification {
         let subcode = match self {
             Self::WrongAs { .. } => notification::open::BAD_PEER_AS,
