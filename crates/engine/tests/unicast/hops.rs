@@ -11,10 +11,13 @@ fn a_link_local_next_hop_of_no_common_link_does_not_hide_the_global_one() {
     // The neighbour is several hops away, as a reflector may be; its client is on a link.
     net.kernel(0, vec![KernelEvent::Connected(vec![(DUMMY, prefix("2001:db8:9::/64"))])]);
     net.inject(0, 2, attributes, routes);
+    let explained = |net: &Net| net.view(0).why_prefix(far, None).tables[0].candidates[0].next_hop;
     assert_eq!(ways(&net, 0, far), ["2001:db8:9::2"]);
+    assert_eq!(explained(&net), Some("2001:db8:9::2".parse().unwrap()));
     // Control: on a common link it is preferred (RFC 2545 section 3).
     net.kernel(0, vec![KernelEvent::Connected(vec![(UNDERLAY, prefix("10.9.0.0/24"))])]);
     assert_eq!(ways(&net, 0, far), ["fe80::2"]);
+    assert_eq!(explained(&net), Some("fe80::2".parse().unwrap()));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::{Candidate, Fate, Table, counted};
 use crate::unicast::Way;
 use crate::view::View;
 use crate::view::routes::{PathFate, Route, RoutePath};
-use evpn_proto::bgp::attributes::{Origin, PathAttributes};
+use evpn_proto::bgp::attributes::Origin;
 use evpn_proto::types::{Family, RouteKey};
 use evpn_rib::table::Dest;
 use ipnet::IpNet;
@@ -91,7 +91,7 @@ impl View<'_> {
         ways: &[Way],
         here: Option<&str>,
     ) -> Candidate {
-        let gateway = gateway(&path.attributes);
+        let gateway = self.gateway(path);
         let told = |fate, reason: String| Candidate {
             next_hop: Some(gateway),
             ..Candidate::of(route, path, fate, reason)
@@ -128,6 +128,15 @@ impl View<'_> {
         }
     }
 
+    /// Where a path's packets go; of one that leads nowhere what it says, the address of the link
+    /// first.
+    fn gateway(&self, path: &RoutePath) -> IpAddr {
+        let said = path.attributes.link_local.map_or(path.attributes.next_hop, IpAddr::V6);
+        let peer = path.peer.as_ref().and_then(|id| self.engine.peers.named(id));
+        let way = peer.and_then(|peer| self.engine.way(peer.index, &path.attributes));
+        way.map_or(said, |way| way.gateway)
+    }
+
     /// How many prefixes of the family there are, in words; none where nobody speaks it.
     pub(super) fn unicast_known(&self, asked: &IpNet) -> Option<String> {
         let (family, name) = family_of(asked);
@@ -145,11 +154,6 @@ fn family_of(prefix: &IpNet) -> (Family, &'static str) {
         IpNet::V4(_) => (Family::IPV4_UNICAST, "IPv4 unicast"),
         IpNet::V6(_) => (Family::IPV6_UNICAST, "IPv6 unicast"),
     }
-}
-
-/// Where a path's packets go: to the address of the link where there is one.
-fn gateway(attributes: &PathAttributes) -> IpAddr {
-    attributes.link_local.map_or(attributes.next_hop, IpAddr::V6)
 }
 
 /// Our own announcement.
