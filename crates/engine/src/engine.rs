@@ -171,6 +171,7 @@ impl Engine {
         neighbor: crate::settings::NeighborSettings,
     ) -> Option<PeerIdx> {
         let seed = self.seed;
+        self.underlay.forget_fixed();
         self.peers.add(|index, former| Peer::new(index, neighbor, seed).after(former))
     }
 
