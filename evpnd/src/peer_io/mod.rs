@@ -104,7 +104,8 @@ pub(crate) struct ToPeers {
     accepted: Accepted,
     targets: Targets,
     dials: HashMap<Key, JoinHandle<()>>,
-    dialled: Arc<Mutex<HashMap<Key, TcpStream>>>,
+    /// A place for each dial until it is adopted or given up; none in it while it is under way.
+    dialled: Arc<Mutex<HashMap<Key, Option<TcpStream>>>>,
     connections: HashMap<Key, Connection>,
 }
 
@@ -200,14 +201,22 @@ impl ToPeers {
         };
         let link = self.link((peer, connection));
         let dialled = Arc::clone(&self.dialled);
+        lock(&dialled).insert((peer, connection), None);
         let task = self.runtime.spawn(async move {
             match dial::dial(remote, &target).await {
                 Ok((stream, local, remote)) => {
-                    lock(&dialled).insert((peer, connection), stream);
+                    let place = |place: &mut Option<TcpStream>| *place = Some(stream);
+                    let is_wanted =
+                        lock(&dialled).get_mut(&(peer, connection)).map(place).is_some();
+                    if !is_wanted {
+                        // Closed while it came about: an abort does not stop what is running.
+                        return;
+                    }
                     let input = Input::Connected { peer, connection, local, remote };
                     link.engine.input(input).await;
                 }
                 Err(error) => {
+                    lock(&dialled).remove(&(peer, connection));
                     link.engine.input(Input::ConnectFailed { peer, connection, error }).await;
                 }
             }
@@ -224,7 +233,7 @@ impl ToPeers {
     fn tell(&mut self, key: Key, message: ToWriter) {
         self.dials.remove(&key);
         // The first word on a dialled connection brings its tasks to life.
-        let dialled = lock(&self.dialled).remove(&key);
+        let dialled = lock(&self.dialled).remove(&key).flatten();
         if let Some(stream) = dialled {
             self.start(key, stream);
         }
