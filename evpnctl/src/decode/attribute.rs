@@ -103,12 +103,7 @@ fn value(value: &AttributeValue) -> Value {
 
 /// A family's name as operators write it, or its numbers.
 pub(super) fn family(family: Family) -> String {
-    match family {
-        Family::EVPN => "l2vpn-evpn".to_owned(),
-        Family::IPV4_UNICAST => "ipv4-unicast".to_owned(),
-        Family::IPV6_UNICAST => "ipv6-unicast".to_owned(),
-        Family { afi, safi } => format!("{afi}/{safi}"),
-    }
+    family.to_string()
 }
 
 fn reach(of: Family, nlri: &[u8]) -> Value {
