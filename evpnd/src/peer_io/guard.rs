@@ -16,8 +16,7 @@ use std::ptr;
 
 /// Octets of a key at most (`TCP_MD5SIG_MAXKEYLEN`).
 const KEY_MAX: usize = 80;
-/// linux/tcp.h; libc has neither.
-const TCP_MD5SIG_EXT: libc::c_int = 32;
+/// linux/tcp.h; libc has it not.
 const TCP_MD5SIG_FLAG_PREFIX: u8 = 1;
 /// What packets leave with; each hop takes one.
 pub(super) const TTL_MAX: u8 = 255;
@@ -115,7 +114,9 @@ impl std::fmt::Display for Signed {
 /// Signs what the socket exchanges with a neighbour, or, without a key, no longer.
 pub(super) fn sign(socket: &impl AsRawFd, peer: Signed, key: Option<&Key>) -> io::Result<()> {
     let (option, flags, prefix_length) = match peer {
-        Signed::Prefix(prefix) => (TCP_MD5SIG_EXT, TCP_MD5SIG_FLAG_PREFIX, prefix.prefix_len()),
+        Signed::Prefix(prefix) => {
+            (libc::TCP_MD5SIG_EXT, TCP_MD5SIG_FLAG_PREFIX, prefix.prefix_len())
+        }
         Signed::One(_) => (libc::TCP_MD5SIG, 0, 0),
     };
     let text = key.map(|key| key.0.as_bytes()).unwrap_or_default();
@@ -157,7 +158,8 @@ fn storage(address: IpAddr) -> libc::sockaddr_storage {
     unsafe { *address.as_ptr().cast() }
 }
 
-fn set<T>(socket: &impl AsRawFd, level: i32, option: i32, value: &T) -> io::Result<()> {
+/// Sets an option whose value is laid out as the kernel wants it.
+pub(crate) fn set<T>(socket: &impl AsRawFd, level: i32, option: i32, value: &T) -> io::Result<()> {
     let length = libc::socklen_t::try_from(size_of::<T>()).map_err(io::Error::other)?;
     let place = ptr::from_ref(value).cast();
     // SAFETY: `place` points at `length` octets that outlive the call.

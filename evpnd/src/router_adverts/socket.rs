@@ -2,6 +2,7 @@
 //!
 //! **The kernel lets nothing else in**: its filter passes two types of ICMPv6 and no more.
 
+use crate::peer_io::guard;
 use evpn_dataplane::object::IfIndex;
 use evpn_proto::nd::{ALL_ROUTERS, HOP_LIMIT, ROUTER_ADVERTISEMENT, ROUTER_SOLICITATION};
 use nix::cmsg_space;
@@ -13,11 +14,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Ipv6Addr, SocketAddrV6};
 use std::os::fd::AsRawFd;
-use std::ptr;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// linux/icmpv6.h; libc has neither.
+/// linux/icmpv6.h; libc has it not.
 const ICMPV6_FILTER: libc::c_int = 1;
 /// Octets of a message at most: RFC 6980 has them whole in one packet.
 const MESSAGE_OCTETS_MAX: usize = 2048;
@@ -135,10 +135,5 @@ fn filter(socket: &Socket) -> io::Result<()> {
             *word &= !(1 << (kind % 32));
         }
     }
-    let length = libc::socklen_t::try_from(size_of_val(&blocked)).map_err(io::Error::other)?;
-    let place = ptr::from_ref(&blocked).cast();
-    let (fd, level) = (socket.as_raw_fd(), libc::IPPROTO_ICMPV6);
-    // SAFETY: `place` points at `length` octets that outlive the call.
-    let result = unsafe { libc::setsockopt(fd, level, ICMPV6_FILTER, place, length) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    guard::set(socket, libc::IPPROTO_ICMPV6, ICMPV6_FILTER, &blocked)
 }
