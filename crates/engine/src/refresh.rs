@@ -193,9 +193,7 @@ impl Engine {
         if up.and_then(|up| up.refreshes.incoming.remove(&family)).is_none() {
             return;
         }
-        let Some(rib) = self.ribs.get_mut(family) else { return };
-        let step = step(rib.table.of_peer(index, Which::Unrefreshed).len());
-        self.drop_paths(index, family, Which::Unrefreshed);
+        let step = step(self.drop_paths(index, family, Which::Unrefreshed));
         if let Some(peer) = self.peer_mut(index) {
             peer.session.note_refresh(now.time, family, step);
         }

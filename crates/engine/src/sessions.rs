@@ -266,14 +266,16 @@ impl Engine {
     }
 
     /// Removes a neighbour's paths of a family; with [`Which::Stale`] those that its restart did not
-    /// confirm.
-    pub(crate) fn drop_paths(&mut self, index: PeerIdx, family: Family, which: Which) {
-        let Some(rib) = self.ribs.get_mut(family) else { return };
+    /// confirm. Returns of how many routes.
+    pub(crate) fn drop_paths(&mut self, index: PeerIdx, family: Family, which: Which) -> usize {
+        let Some(rib) = self.ribs.get_mut(family) else { return 0 };
         if family == Family::RT_CONSTRAINT && which == Which::All {
             self.wants.forget(index);
             self.rewanted.insert(index);
         }
-        for id in rib.table.of_peer(index, which) {
+        let ids = rib.table.of_peer(index, which);
+        let count = ids.len();
+        for id in ids {
             if let Some(RouteKey::RtMembership(gone)) = rib.table.get(id).map(|dest| &dest.key)
                 && self.wants.remove(index, gone)
             {
@@ -281,6 +283,7 @@ impl Engine {
             }
             rib.remove(index, id, which);
         }
+        count
     }
 
     pub(crate) fn received(

@@ -19,29 +19,24 @@ fn paths_to(rib: &Rib, wants: &Wants, id: DestId, key: GroupKey) -> Paths {
     eligible.map(|path| rib.table.path_key(path)).collect()
 }
 
-fn keys(rib: &Rib) -> SmallVec<[GroupKey; 4]> {
-    rib.groups.keys().copied().collect()
+/// The groups that are `meant` hear of a route. What each is told does not depend on any of them.
+fn tell(rib: &mut Rib, wants: &Wants, id: DestId, meant: impl Fn(&GroupKey) -> bool) {
+    let mut groups = std::mem::take(&mut rib.groups);
+    for (key, group) in groups.iter_mut().filter(|(key, _)| meant(key)) {
+        if key.path_ids {
+            let paths = paths_to(rib, wants, id, *key);
+            group.updates.change_paths(&mut rib.table, id, &paths);
+        } else {
+            let export = export_to(rib, wants, id, *key);
+            group.updates.change(&mut rib.table, id, export);
+        }
+    }
+    rib.groups = groups;
 }
 
 /// A best path changed: every group hears of it.
 pub(crate) fn tell_groups(rib: &mut Rib, wants: &Wants, id: DestId) {
-    for key in keys(rib) {
-        if key.path_ids {
-            tell_paths(rib, wants, id, key);
-            continue;
-        }
-        let export = export_to(rib, wants, id, key);
-        if let Some(group) = rib.groups.get_mut(&key) {
-            group.updates.change(&mut rib.table, id, export);
-        }
-    }
-}
-
-fn tell_paths(rib: &mut Rib, wants: &Wants, id: DestId, key: GroupKey) {
-    let paths = paths_to(rib, wants, id, key);
-    if let Some(group) = rib.groups.get_mut(&key) {
-        group.updates.change_paths(&mut rib.table, id, &paths);
-    }
+    tell(rib, wants, id, |_| true);
 }
 
 /// Other paths than the best ones changed: groups with path identifiers hear of them, of so many at
@@ -49,9 +44,7 @@ fn tell_paths(rib: &mut Rib, wants: &Wants, id: DestId, key: GroupKey) {
 pub(crate) fn tell_others(rib: &mut Rib, wants: &Wants, count_max: usize) -> usize {
     let batch = count_max.min(rib.others.len());
     for id in rib.others.drain(..batch).collect::<Vec<_>>() {
-        for key in keys(rib).into_iter().filter(|key| key.path_ids) {
-            tell_paths(rib, wants, id, key);
-        }
+        tell(rib, wants, id, |key| key.path_ids);
         rib.table.let_go(id);
     }
     batch
@@ -59,20 +52,20 @@ pub(crate) fn tell_others(rib: &mut Rib, wants: &Wants, count_max: usize) -> usi
 
 /// A group hears of every route that there is.
 pub(crate) fn fill_group(rib: &mut Rib, wants: &Wants, key: GroupKey) {
+    let Some(mut group) = rib.groups.remove(&key) else { return };
     let all: Vec<DestId> = rib.table.iter().map(|(id, _)| id).collect();
     for id in all {
         if key.path_ids {
             let paths = paths_to(rib, wants, id, key);
-            let Some(group) = rib.groups.get_mut(&key) else { return };
             if group.updates.is_otherwise_by_path(id, &paths) {
                 group.updates.change_paths(&mut rib.table, id, &paths);
             }
             continue;
         }
         let export = export_to(rib, wants, id, key);
-        let Some(group) = rib.groups.get_mut(&key) else { return };
         if group.updates.is_otherwise(id, export) {
             group.updates.change(&mut rib.table, id, export);
         }
     }
+    rib.groups.insert(key, group);
 }

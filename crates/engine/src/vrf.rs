@@ -211,6 +211,7 @@ fn drop_zero_shares(hops: &mut Hops) {
     }
 }
 
-fn is_routable(net: &IpNet) -> bool {
+/// Whether whoever is beyond the link can send there.
+pub(crate) fn is_routable(net: &IpNet) -> bool {
     !net.addr().is_loopback() && !is_link_local(net.addr())
 }

@@ -277,8 +277,10 @@ impl Table {
     }
 
     fn paths_of_mut(&mut self, peer: PeerIdx) -> impl Iterator<Item = &mut Path> {
-        let every = self.dests.iter_mut().flat_map(|dest| dest.paths.iter_mut());
-        every.filter(move |path| path.peer == peer)
+        // As in `of_peer`: who has no route must not have us look at those of all others.
+        let has_some = self.counts(peer).held > 0;
+        let dests = has_some.then(|| self.dests.iter_mut()).into_iter().flatten();
+        dests.flat_map(|dest| dest.paths.iter_mut()).filter(move |path| path.peer == peer)
     }
 
     /// The destinations of a neighbour's paths, or of some of them.

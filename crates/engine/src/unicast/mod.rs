@@ -15,6 +15,7 @@ use crate::engine::Engine;
 use crate::interface::FarEnd;
 use crate::peer::Peer;
 use crate::rib::SelfHop;
+use crate::vrf::is_routable;
 use evpn_dataplane::facts::{Link, LinkKind};
 use evpn_dataplane::object::IfIndex;
 use evpn_proto::bgp::attributes::{Origin, PathAttributes};
@@ -117,8 +118,7 @@ impl Engine {
             let nets = connected.filter(|(d, _)| up(*d) && !tenants.contains(d)).map(|(_, n)| *n);
             let own = self.links.iter().filter(|l| leads_nowhere(l) && l.admin_up);
             let addresses = own.flat_map(|l| l.addresses.iter()).filter(|n| is_host(n));
-            let routable = |n: &IpNet| !n.addr().is_loopback() && !is_link_local(n.addr());
-            let all = nets.chain(addresses.copied()).filter(routable);
+            let all = nets.chain(addresses.copied()).filter(is_routable);
             // What was not named by anybody has no known origin, as every speaker tells it.
             wanted.extend(all.map(|net| (net.trunc(), Origin::Incomplete)));
         }

@@ -164,16 +164,14 @@ impl Table {
         let from = from.into();
         let best = self.get(id).and_then(Dest::best).map(|best| self.path_key(best));
         let Some(slot) = self.slot(id, from) else { return Outcome::Unchanged };
-        let former = std::mem::replace(&mut slot.reject, reject);
-        if former == reject {
+        let former = *slot;
+        if former.reject == reject {
             return Outcome::Unchanged;
         }
-        let counts = self.counts.entry(from.peer).or_default();
-        counts.rejected = match (former, reject) {
-            (None, Some(_)) => counts.rejected.saturating_add(1),
-            (Some(_), None) => counts.rejected.saturating_sub(1),
-            _ => counts.rejected,
-        };
+        slot.reject = reject;
+        let path = *slot;
+        self.count(&path);
+        self.uncount(&former);
         self.decide(store, id, best, Some(from))
     }
 }
