@@ -109,6 +109,10 @@ fn both_kinds_of_routes_of_one_message_have_their_own_next_hop() {
     assert_eq!(update.withdrawn, [unicast("99.0.0.0/8").key]);
 }
 
+fn only(family: Family) -> FamilySet {
+    FamilySet::EMPTY.with(family)
+}
+
 #[test]
 fn an_ipv6_next_hop_of_ipv4_routes_has_to_be_agreed_on() {
     let mut set = attributes("2001:db8::1");
@@ -121,7 +125,7 @@ fn an_ipv6_next_hop_of_ipv4_routes_has_to_be_agreed_on() {
     let update = &updates(&octets, &plain)[0];
     assert_eq!(
         (update.action, update.disabled),
-        (Action::DisableAfiSafi, Some(Family::IPV4_UNICAST))
+        (Action::DisableAfiSafi, only(Family::IPV4_UNICAST))
     );
 }
 
@@ -158,7 +162,7 @@ fn errors_cost_what_rfc_7606_says() {
     let update = one(&body(rtc, &[]));
     assert_eq!(
         (update.action, update.disabled),
-        (Action::DisableAfiSafi, Some(Family::RT_CONSTRAINT))
+        (Action::DisableAfiSafi, only(Family::RT_CONSTRAINT))
     );
 }
 
@@ -170,9 +174,21 @@ fn a_family_that_is_given_up_leaves_no_route_of_another_behind() {
     let body = [&[0, 2, 8, 99, 0, length][..], &attributes, &[8, 10]].concat();
     let update = &updates(&message(&body), &context())[0];
     let given_up = (update.action, update.disabled);
-    assert_eq!(given_up, (Action::DisableAfiSafi, Some(Family::IPV6_UNICAST)));
+    assert_eq!(given_up, (Action::DisableAfiSafi, only(Family::IPV6_UNICAST)));
     let [gone, unsure] = ["99.0.0.0/8", "10.0.0.0/8"].map(|prefix| unicast(prefix).key);
     assert_eq!((&update.withdrawn[..], &update.classic), (&[gone, unsure][..], &None));
+}
+
+#[test]
+fn one_update_may_cost_two_families() {
+    let reach: &[u8] = &[0x80, 14, 7, 0, 2, 1, 2, 0, 0, 0];
+    let unreach: &[u8] = &[0x80, 15, 5, 0, 25, 70, 2, 9];
+    let attributes = [&[0x40, 1, 1, 0, 0x40, 2, 0][..], reach, unreach].concat();
+    let length = u8::try_from(attributes.len()).unwrap();
+    let body = [&[0, 0, 0, length][..], &attributes].concat();
+    let update = &updates(&message(&body), &context())[0];
+    assert_eq!(update.action, Action::DisableAfiSafi);
+    assert_eq!(update.disabled, FamilySet::EVPN.with(Family::IPV6_UNICAST));
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl Role {
         leaves.retain(|c, a| {
             let is_ours = match *c {
                 code::MED | code::ORIGINATOR_ID | code::CLUSTER_LIST => true,
-                // RFC 7311 section 3.4: it is on with internal neighbours.
+                // RFC 7311 section 3.3: it is on with internal neighbours.
                 code::AIGP => self == Self::Reflector,
                 _ => false,
             };

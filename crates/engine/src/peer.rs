@@ -35,6 +35,9 @@ const WANTS_WAIT: Duration = Duration::from_secs(60);
 /// routes are looked at: who changes its mind without end must not keep us from our work for others.
 const WANTS_INTERVAL: Duration = Duration::from_secs(1);
 const WANTS_AT_ONCE: Duration = Duration::from_secs(8);
+/// What a link adds to the accumulated IGP metric, of which no IGP says the distance: not nothing
+/// (RFC 7311 section 3.4.3).
+const LINK_DISTANCE: u64 = 1;
 
 /// What is wrong with a neighbour's messages, counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -393,6 +396,7 @@ pub(crate) fn outgoing(
     out.link_local = None;
     if let Some(hop) = key.self_hop.filter(|_| becomes_ours(family, attributes, key)) {
         (out.next_hop, out.link_local) = (hop.address, hop.link_local);
+        aigp::increase(&mut out, LINK_DISTANCE);
     }
     if !key.aigp {
         aigp::remove(&mut out);

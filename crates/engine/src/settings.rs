@@ -72,7 +72,7 @@ pub struct NeighborSettings {
     pub multihop: bool,
     /// An internal neighbour whose routes are reflected to all others, and theirs to it.
     pub route_reflector_client: bool,
-    /// The accumulated IGP metric is taken from it and told to it (RFC 7311 section 3.4).
+    /// The accumulated IGP metric is taken from it and told to it (RFC 7311 section 3.3).
     pub aigp: bool,
     /// The most routes that it may have here.
     pub max_prefix: Option<u32>,

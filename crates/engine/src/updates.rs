@@ -39,7 +39,7 @@ impl Engine {
             }
         }
         if update.action == Action::DisableAfiSafi {
-            self.disable(index, update.disabled.unwrap_or(Family::EVPN));
+            update.disabled.iter().for_each(|family| self.disable(index, family));
             return;
         }
         if let Some(attributes) = update.attributes {
@@ -183,7 +183,7 @@ impl Engine {
     }
 }
 
-/// RFC 7311 §3.4: where it is not enabled the metric is treated as an attribute that nobody knows and
+/// RFC 7311 section 3.3: where it is not enabled the metric is treated as an attribute that nobody knows and
 /// that is not transitive: it is left out without a word.
 fn without_aigp(mut attributes: Arc<PathAttributes>) -> Arc<PathAttributes> {
     if aigp::is_present(&attributes) {

@@ -16,9 +16,11 @@ use evpn_engine::Input;
 use evpn_engine::settings::Settings;
 use evpn_engine::view::neighbors::FamilyState;
 use evpn_engine::view::routes::{PathFate, Route, RouteFilter, RoutePath};
-use evpn_proto::bgp::attributes::{AsPath, Origin, PathAttributes};
+use evpn_proto::bgp::aigp;
+use evpn_proto::bgp::attributes::{AsPath, Origin, PathAttributes, RawAttribute};
 use evpn_proto::bgp::message::{Message, Update};
 use evpn_proto::bgp::session::SessionState;
+use evpn_proto::bgp::wire::FamilySet;
 use evpn_proto::bgp::wire::error::Action;
 use evpn_proto::types::{Asn, Family, Route as Announced, RouteKey};
 use evpn_rib::decision::Step;
@@ -198,6 +200,30 @@ fn equal_paths_share_the_traffic_and_a_spine_is_the_next_hop_of_what_it_passes_o
     assert_eq!(ways(&net, 0, loopback(4)), ["10.9.0.2"]);
     assert!(ways(&net, 0, loopback(3)).is_empty());
     assert_eq!((net.tables(0).groups.len(), net.tables(0).nexthops.len()), (0, 1));
+}
+
+#[test]
+fn a_spine_that_becomes_the_next_hop_adds_to_the_metric_and_a_reflector_does_not() {
+    for (ases, wanted) in [(Ases::Each, 8), (Ases::One, 7)] {
+        let mut net = Net::up(Vec::from([1, 2, 3].map(|n| {
+            let peers: &[u8] = if n == 2 { &[1, 3] } else { &[2] };
+            let mut settings = speaks(n, peers, ases, &[Family::IPV4_UNICAST]);
+            for neighbor in &mut settings.neighbors {
+                neighbor.aigp = true;
+                neighbor.route_reflector_client = n == 2 && ases == Ases::One;
+            }
+            settings
+        })));
+        let (mut attributes, announced) = said(3, "10.9.0.3", &[prefix("10.5.0.0/16")]);
+        let value = vec![1, 0, 11, 0, 0, 0, 0, 0, 0, 0, 7];
+        attributes.unknown = vec![RawAttribute { flags: 0x80, code: 26, value: value.into() }];
+        if ases == Ases::One {
+            (attributes.as_path, attributes.local_pref) = (AsPath::default(), Some(100));
+        }
+        net.inject(1, 3, attributes, announced);
+        let found = paths(&net, 0, prefix("10.5.0.0/16"));
+        assert_eq!(aigp::metric(&found[0].attributes), Some(wanted));
+    }
 }
 
 #[test]
@@ -472,7 +498,7 @@ fn give_up_with(net: &mut Net, family: Family, withdrawn: Vec<RouteKey>) {
     let neighbor = net.view(0).neighbors().remove(0);
     let (peer, ends) = (neighbor.index, neighbor.session.endpoints().unwrap());
     let (connection, at) = (ends.connection, net.now.time);
-    let (action, disabled) = (Action::DisableAfiSafi, Some(family));
+    let (action, disabled) = (Action::DisableAfiSafi, FamilySet::EMPTY.with(family));
     let update = Update { action, disabled, withdrawn, ..Update::default() };
     let message = Box::new(Message::Update(update));
     net.input(0, Input::Received { peer, connection, message, at });

@@ -4,6 +4,7 @@
 //! shown as its octets.**
 
 use super::{community, hex};
+use evpn_proto::bgp::aigp;
 use evpn_proto::bgp::attributes::{
     AsPath, AsSegment, AsSegmentKind, AttributeValue, Origin, PmsiTunnel, Tlv, Tunnel,
 };
@@ -13,9 +14,6 @@ use evpn_proto::types::Asn;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, Ipv6Addr};
-
-/// The type of an AIGP TLV that is the metric (RFC 7311 section 3).
-const AIGP_METRIC: u8 = 1;
 
 /// An attribute.
 #[derive(Debug, Serialize)]
@@ -184,7 +182,7 @@ fn tlv(tlv: &Tlv) -> Value {
 
 fn aigp(found: &Tlv) -> Value {
     match <[u8; 8]>::try_from(&found.value[..]) {
-        Ok(metric) if found.kind == AIGP_METRIC => {
+        Ok(metric) if found.kind == aigp::METRIC => {
             json!({ "type": found.kind, "metric": u64::from_be_bytes(metric) })
         }
         _ => tlv(found),

@@ -25,7 +25,7 @@ pub(super) fn to_api(family: Family) -> Option<AddressFamily> {
     AddressFamily::ALL.into_iter().find(|known| of_api(*known) == family)
 }
 
-/// A family in the words of configurations.
+/// A family in the words of `show bgp`, which are FRR's too.
 pub(super) fn name(family: Family) -> String {
     match family {
         Family::EVPN => "l2vpn evpn".to_owned(),

@@ -1,15 +1,16 @@
-//! The accumulated IGP metric (RFC 7311): what it is of a set of attributes, and leaving it out.
+//! The accumulated IGP metric (RFC 7311): what it is of a set of attributes, adding to it, and
+//! leaving it out.
 //!
 //! **Where it is not enabled it is nobody's: neither taken nor told.** The attribute itself stands
 //! among the relayed ones, so that its other TLVs go on as they came and sets without it take no
 //! more memory.
 
 use super::attributes::{AttributeValue, PathAttributes};
-use super::wire::codes::attribute::AIGP;
+use super::wire::codes::attribute::{AIGP, TLV_HEAD};
 use super::wire::decode::relayed;
 
 /// The type of the TLV that is the metric (RFC 7311 section 3).
-const METRIC: u8 = 1;
+pub const METRIC: u8 = 1;
 
 /// The metric of a route with these attributes: that of the first TLV which says one (RFC 7311
 /// section 3). Never [`u64::MAX`], which the decoder does not let in.
@@ -18,6 +19,21 @@ pub fn metric(attributes: &PathAttributes) -> Option<u64> {
     let Some(AttributeValue::Aigp(tlvs)) = relayed(raw) else { return None };
     let first = tlvs.iter().find(|tlv| tlv.kind == METRIC)?;
     <[u8; 8]>::try_from(first.value.as_ref()).ok().map(u64::from_be_bytes)
+}
+
+/// Adds a distance to the metric of a route whose next hop becomes the speaker itself; at the most
+/// it stays [`u64::MAX`] (RFC 7311 section 3.4.3). Without a metric nothing is done.
+pub fn increase(attributes: &mut PathAttributes, distance: u64) {
+    let Some(metric) = metric(attributes) else { return };
+    let Some(raw) = attributes.unknown.iter_mut().find(|raw| raw.code == AIGP) else { return };
+    let Some(AttributeValue::Aigp(tlvs)) = relayed(raw) else { return };
+    let before = tlvs.iter().take_while(|tlv| tlv.kind != METRIC);
+    let place = before.map(|tlv| tlv.value.len().saturating_add(TLV_HEAD)).sum::<usize>();
+    let mut value = raw.value.to_vec();
+    let octets = value.iter_mut().skip(place.saturating_add(TLV_HEAD));
+    let sum = metric.saturating_add(distance).to_be_bytes();
+    octets.zip(sum).for_each(|(octet, new)| *octet = new);
+    raw.value = value.into();
 }
 
 /// Whether there is anything to leave out.
@@ -56,6 +72,24 @@ mod tests {
         ];
         for (value, wanted) in rows {
             assert_eq!(metric(&set(value)), wanted, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_distance_is_added_to_the_first_metric_and_to_nothing_else() {
+        let other = [1, 0, 4, 9];
+        let metric_of = |n: u64| [&[1, 0, 11][..], &n.to_be_bytes()].concat();
+        let unknown = [2, 0, 4, 9];
+        for (before, distance, after) in [(7, 1, 8), (255, 1, 256), (u64::MAX - 1, 9, u64::MAX)] {
+            let of = |n| [&unknown[..], &metric_of(n), &metric_of(5)].concat();
+            let mut attributes = set(&of(before));
+            increase(&mut attributes, distance);
+            assert_eq!(attributes, set(&of(after)), "{before} and {distance}");
+        }
+        for value in [&other[..], &unknown] {
+            let mut attributes = set(value);
+            increase(&mut attributes, 1);
+            assert_eq!(attributes, set(value));
         }
     }
 

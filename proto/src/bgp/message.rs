@@ -4,6 +4,7 @@
 
 use super::attributes::PathAttributes;
 use super::role::Role;
+use super::wire::FamilySet;
 use super::wire::error::{Action, UpdateError};
 pub use crate::types::Family;
 use crate::types::{Asn, Route, RouteKey};
@@ -167,11 +168,11 @@ pub struct Update {
     /// The negotiated family whose End-of-RIB marker this is (RFC 4724 section 2).
     pub end_of_rib: Option<Family>,
     /// The worst that an error in it demands. All of it is done except for
-    /// [`Action::DisableAfiSafi`], which is the session's: then `disabled` is the family, and what
-    /// the message says of others counts as withdrawn.
+    /// [`Action::DisableAfiSafi`], which is the session's: then `disabled` has the families, and
+    /// what the message says of others counts as withdrawn.
     pub action: Action,
-    /// The family that [`Action::DisableAfiSafi`] gives up.
-    pub disabled: Option<Family>,
+    /// The families that [`Action::DisableAfiSafi`] gives up.
+    pub disabled: FamilySet,
     /// Errors in the order found, at most
     /// [`ERRORS_MAX`](super::wire::decode::ERRORS_MAX).
     pub errors: Vec<UpdateError>,

@@ -39,7 +39,7 @@ pub(super) const KEYS: &[Key] = &[
         name: "aigp",
         kind: "boolean",
         default: Default::Derived("true for an internal neighbor, false for an external one"),
-        why: "RFC 7311 section 3.4: the metric must not leave the networks of one administration",
+        why: "RFC 7311 section 3.3: the metric must not leave the networks of one administration",
         effect: Effect::ResetsSession,
     },
     Key {
@@ -123,7 +123,7 @@ pub(super) fn check_add_path(
     }
 }
 
-/// Whether AIGP is on: as written, else on within our AS (RFC 7311 section 3.4).
+/// Whether AIGP is on: as written, else on within our AS (RFC 7311 section 3.3).
 pub(super) fn aigp(
     session: &Session,
     section: &Section<'_>,

@@ -123,6 +123,9 @@ pub mod attribute {
     pub const FLAG_PARTIAL: u8 = 0x20;
     /// Flag: the length takes two octets.
     pub const FLAG_EXTENDED_LENGTH: u8 = 0x10;
+
+    /// Octets of type and length of a TLV of AIGP and of Prefix-SID.
+    pub(crate) const TLV_HEAD: usize = 3;
 }
 
 /// Capabilities (RFC 5492).

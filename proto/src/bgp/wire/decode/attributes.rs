@@ -279,7 +279,7 @@ impl<'a> Collected<'a> {
             // Of no use to the routes of MP_REACH_NLRI, which has its own (RFC 4760 §3).
             Some(AttributeValue::NextHop(hop)) => self.next_hop = Some(hop),
             // Relayed as they came, once they have been found well formed. Of these AIGP is not
-            // transitive: whether it is taken is the session's to say (RFC 7311 §3.4).
+            // transitive: whether it is taken is the session's to say (RFC 7311 §3.3).
             _ => self.unknown.push(next.raw()),
         }
         Ok(())

@@ -4,6 +4,7 @@
 
 use super::nlri::Routes;
 use crate::bgp::message::Notification;
+use crate::bgp::wire::FamilySet;
 use crate::bgp::wire::codes::error;
 use crate::bgp::wire::error::{Action, UpdateError, WireError};
 use crate::types::Family;
@@ -21,8 +22,8 @@ pub(super) struct Faults {
     pub(super) action: Action,
     /// What single routes came to.
     routes_action: Action,
-    /// The family that is given up, if one is.
-    pub(super) disabled: Option<Family>,
+    /// The families that are given up.
+    pub(super) disabled: FamilySet,
 }
 
 impl Faults {
@@ -38,7 +39,7 @@ impl Faults {
     #[cold]
     pub(super) fn disable(&mut self, family: Family, error: WireError) {
         self.note(error, Action::DisableAfiSafi);
-        self.disabled.get_or_insert(family);
+        self.disabled = self.disabled.with(family);
     }
 
     /// Takes over what is wrong with single routes: it has been acted on, so none of it withdraws

@@ -14,10 +14,10 @@ use super::mp;
 use super::nlri::{Direction, PathIds, Routes, Run, routes};
 use crate::bgp::attributes::PathAttributes;
 use crate::bgp::message::{Classic, Update};
-use crate::bgp::wire::DecodeContext;
 use crate::bgp::wire::codes::update::{INVALID_NETWORK, MALFORMED_ATTRIBUTE_LIST};
 use crate::bgp::wire::error::{Action, ErrorKind, WireError};
 use crate::bgp::wire::reader::Reader;
+use crate::bgp::wire::{DecodeContext, FamilySet};
 use crate::types::{Family, Route, RouteKey};
 use std::sync::Arc;
 
@@ -118,9 +118,10 @@ impl Update {
         }
     }
 
-    /// The routes of a family that is given up go as a whole.
-    fn drop_withdrawn_of(&mut self, family: Family) {
-        let keep: Vec<bool> = self.withdrawn.iter().map(|key| key.family() != family).collect();
+    /// The routes of families that are given up go as a whole.
+    fn drop_withdrawn_of(&mut self, families: FamilySet) {
+        let is_kept = |key: &RouteKey| !families.contains(key.family());
+        let keep: Vec<bool> = self.withdrawn.iter().map(is_kept).collect();
         let (mut of_keys, mut of_ids) = (keep.iter(), keep.iter());
         self.withdrawn.retain(|_| of_keys.next().is_some_and(|keep| *keep));
         self.path_ids.withdrawn.retain(|_| of_ids.next().is_some_and(|keep| *keep));
@@ -158,9 +159,9 @@ fn settled(mut update: Update, faults: &mut Faults) -> Update {
             let ids = std::mem::take(&mut update.path_ids.announced);
             update.withdraw(keys(announced), ids);
             update.disabled = faults.disabled;
-            if let Some(disabled) = update.disabled {
+            if !update.disabled.is_empty() {
                 update.end_of_rib = None;
-                update.drop_withdrawn_of(disabled);
+                update.drop_withdrawn_of(update.disabled);
             }
         }
         Action::ResetSession => update = Update::default(),

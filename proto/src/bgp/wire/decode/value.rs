@@ -5,12 +5,13 @@
 //! What an error in it costs, and what attributes say together, is [`super::attributes`]' business.
 
 use super::as_path::{as_path, is_confederation};
+use crate::bgp::aigp;
 use crate::bgp::attributes::{
     AsPath, AttributeValue, Community, ExtCommunity, Ipv6ExtCommunity, LargeCommunity, Origin,
     PmsiTunnel, RawAttribute, Tlv, Tunnel,
 };
 use crate::bgp::message::Family;
-use crate::bgp::wire::codes::attribute as code;
+use crate::bgp::wire::codes::attribute::{self as code, TLV_HEAD};
 use crate::bgp::wire::error::{ErrorKind, WireError};
 use crate::bgp::wire::reader::{Reader, leaf};
 use crate::bgp::wire::{AsWidth, DecodeContext, SessionKind};
@@ -20,11 +21,8 @@ use nom::Parser;
 use nom::number::complete::{be_u8, be_u16, be_u32};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The AIGP TLV (RFC 7311 section 3): type, and octets with its head.
-const AIGP_METRIC: u8 = 1;
+/// Octets of the AIGP TLV with its head (RFC 7311 section 3).
 const AIGP_METRIC_LENGTH: usize = 11;
-/// Octets of type and length of a TLV of AIGP and of Prefix-SID.
-const TLV_HEAD: usize = 3;
 /// From this type on, the length of a tunnel's sub-TLV takes two octets (RFC 9012 section 2).
 const LONG_SUB_TLV: u8 = 128;
 
@@ -273,13 +271,13 @@ fn aigp(mut value: Reader<'_>) -> Result<Vec<Tlv>, WireError> {
         let at = value;
         let kind = value.u8("AIGP TLV")?;
         let length = usize::from(value.u16("AIGP TLV's length")?);
-        if length < TLV_HEAD || (kind == AIGP_METRIC && length != AIGP_METRIC_LENGTH) {
+        if length < TLV_HEAD || (kind == aigp::METRIC && length != AIGP_METRIC_LENGTH) {
             let told = u16::try_from(length).unwrap_or(u16::MAX);
             return Err(at.error("AIGP TLV's length", ErrorKind::BadLength(told)));
         }
         let octets = value.take(length.saturating_sub(TLV_HEAD), "AIGP TLV")?;
         // RFC 7311 §3.2: a first metric of all ones makes it malformed.
-        let is_first = kind == AIGP_METRIC && !std::mem::replace(&mut has_metric, true);
+        let is_first = kind == aigp::METRIC && !std::mem::replace(&mut has_metric, true);
         if is_first && octets.octets().iter().all(|octet| *octet == 0xff) {
             return Err(at.error("AIGP metric", ErrorKind::BadValue(u32::MAX)));
         }

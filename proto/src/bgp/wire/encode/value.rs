@@ -10,14 +10,12 @@ use super::attributes::{OPTIONAL, RELAYED, WELL_KNOWN, path_length, put_head, pu
 use crate::bgp::attributes::{AttributeValue, Tlv, Tunnel};
 use crate::bgp::message::Family;
 use crate::bgp::wire::AsWidth;
-use crate::bgp::wire::codes::attribute as code;
+use crate::bgp::wire::codes::attribute::{self as code, TLV_HEAD};
 use crate::bgp::wire::error::EncodeError;
 use crate::types::Asn;
 use bytes::{BufMut, Bytes, BytesMut};
 use std::net::Ipv4Addr;
 
-/// Octets of type and length of a TLV of AIGP and of Prefix-SID.
-const TLV_HEAD: usize = 3;
 /// From this type on, the length of a tunnel's sub-TLV takes two octets (RFC 9012 section 2).
 const LONG_SUB_TLV: u8 = 128;
 
