@@ -22,6 +22,57 @@ pub struct Gobgp {
     pub daemon: Daemon,
 }
 
+/// A configuration of gobgpd.
+#[derive(Clone, Copy, Debug)]
+pub struct GobgpConfig<'a> {
+    /// Its AS number.
+    pub own_as: u32,
+    /// Its neighbours: the last octet of their addresses, and their AS numbers.
+    pub neighbours: &'a [(u8, u32)],
+    /// The families of every neighbour, in its own words.
+    pub families: &'a [&'a str],
+    /// Tables of every neighbour, as `[neighbors.route-reflector.config]`.
+    pub all: &'a str,
+    /// Tables of every family of every neighbour, as `[neighbors.afi-safis.add-paths.config]`.
+    pub every_family: &'a str,
+    /// What stands before its neighbours.
+    pub more: &'a str,
+}
+
+impl Default for GobgpConfig<'_> {
+    /// Of EVPN, with nobody.
+    fn default() -> Self {
+        let (own_as, neighbours, families) = (0, &[], &["l2vpn-evpn"]);
+        Self { own_as, neighbours, families, all: "", every_family: "", more: "" }
+    }
+}
+
+impl GobgpConfig<'_> {
+    /// The text, for a leaf of that number.
+    fn text(&self, number: u8) -> String {
+        let mut text = format!(
+            "[global.config]\nas = {}\nrouter-id = \"10.0.0.{number}\"\n{}",
+            self.own_as, self.more
+        );
+        for (number, their_as) in self.neighbours {
+            text += &format!(
+                "[[neighbors]]\n\
+                 [neighbors.config]\nneighbor-address = \"10.0.0.{number}\"\npeer-as = {their_as}\n\
+                 [neighbors.timers.config]\nconnect-retry = 1\nidle-hold-time-after-reset = 1\n{}",
+                self.all
+            );
+            for family in self.families {
+                text += &format!(
+                    "[[neighbors.afi-safis]]\n\
+                     [neighbors.afi-safis.config]\nafi-safi-name = \"{family}\"\n{}",
+                    self.every_family
+                );
+            }
+        }
+        text
+    }
+}
+
 impl Gobgp {
     /// Starts it on a leaf in an AS, with neighbours (the number of a leaf, its AS) for EVPN, and
     /// `more` of its configuration. Tells which version it is.
@@ -36,43 +87,22 @@ impl Gobgp {
         neighbours: &[(u8, u32)],
         more: &str,
     ) -> Self {
-        Self::start_with(fabric, leaf, asn, neighbours, &["l2vpn-evpn"], more)
+        let config = GobgpConfig { own_as: asn, neighbours, more, ..GobgpConfig::default() };
+        Self::start_with(fabric, leaf, &config)
     }
 
-    /// As [`Gobgp::start`], with families in its own words.
+    /// As [`Gobgp::start`], with all of a configuration.
     ///
     /// # Panics
     /// As [`Gobgp::start`].
     #[track_caller]
-    pub fn start_with(
-        fabric: &Fabric,
-        leaf: &Leaf,
-        asn: u32,
-        neighbours: &[(u8, u32)],
-        families: &[&str],
-        more: &str,
-    ) -> Self {
+    pub fn start_with(fabric: &Fabric, leaf: &Leaf, config: &GobgpConfig<'_>) -> Self {
         for program in ["gobgpd", "gobgp"] {
             require(program, PACKAGE);
         }
         let name = format!("gobgp{}", leaf.number);
-        let mut config =
-            format!("[global.config]\nas = {asn}\nrouter-id = \"10.0.0.{}\"\n{more}", leaf.number);
-        for (number, their_as) in neighbours {
-            config += &format!(
-                "[[neighbors]]\n\
-                 [neighbors.config]\nneighbor-address = \"10.0.0.{number}\"\npeer-as = {their_as}\n\
-                 [neighbors.timers.config]\nconnect-retry = 1\nidle-hold-time-after-reset = 1\n"
-            );
-            for family in families {
-                config += &format!(
-                    "[[neighbors.afi-safis]]\n\
-                     [neighbors.afi-safis.config]\nafi-safi-name = \"{family}\"\n"
-                );
-            }
-        }
         let file = fabric.path(&format!("{name}.toml"));
-        fs::write(&file, config).unwrap_or_else(|e| panic!("{e}"));
+        fs::write(&file, config.text(leaf.number)).unwrap_or_else(|e| panic!("{e}"));
         let mut command = leaf.ns.command("gobgpd");
         command.args(["--config-type", "toml", "--pprof-disable", "--config-file"]).arg(&file);
         let daemon = Daemon::spawn(&name, &mut command, &fabric.path(&format!("{name}.log")));

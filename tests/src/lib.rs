@@ -41,7 +41,7 @@ pub use fabric::{Fabric, Host, LEAF_PORT_MTU, Leaf, UNDERLAY_MTU};
 pub use flow::{Flow, FlowReport};
 pub use frames::{gratuitous_arp, parse_mac};
 pub use frr::{Frr, FrrBgp, FrrVersion};
-pub use gobgp::Gobgp;
+pub use gobgp::{Gobgp, GobgpConfig};
 pub use machine::{Machine, Unit};
 pub use notify::NotifySocket;
 pub use ns::Ns;

@@ -1,4 +1,4 @@
-//! Several paths to a route (ADD-PATH, RFC 7911) with FRR 8.4: two sites announce one anycast prefix
+//! Several paths to a route (ADD-PATH, RFC 7911) with FRR and GoBGP: two sites announce one anycast prefix
 //! to a reflector, and whoever takes several paths from it forwards by both.
 //!
 //! ```text
@@ -7,11 +7,12 @@
 //!   site 2 (evpnd) ──┘                      └── (the one that takes several paths)
 //! ```
 //!
-//! **Evidence is the kernel's routes, FRR's own show, and packets that both sites count.** Each test
+//! **Evidence is the kernel's routes, the peer's own show, and packets that both sites count.** Each test
 //! begins as its own control: without `add-path` there is one way.
 #![cfg(feature = "kernel-tests")]
 
-use evpn_tests::{Evpnd, Fabric, Frr, Leaf, Ns, eventually};
+use evpn_tests::FrrVersion::{Eight, Ten};
+use evpn_tests::{Evpnd, Fabric, Frr, FrrVersion, Gobgp, GobgpConfig, Leaf, Ns, eventually};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -35,6 +36,19 @@ fn ours(number: u8, announce: &str, neighbors: &[u8], keys: impl Fn(u8) -> Strin
 fn site(number: u8, announce: bool) -> String {
     let announce = if announce { format!("\"{SERVICE}\"") } else { String::new() };
     ours(number, &announce, &[3], |_| String::new())
+}
+
+/// Leaf 4. `key` is what it says of the reflector.
+fn client(key: &str) -> String {
+    ours(4, "", &[3], |_| key.to_owned())
+}
+
+/// The reflector. `key` is what it says of leaf 4.
+fn reflector(key: &str) -> String {
+    ours(3, "", &[1, 2, 4], |n| {
+        let several = if n == 4 { key } else { "" };
+        format!("route-reflector-client = true\n{several}")
+    })
 }
 
 /// A site with the service's address.
@@ -77,7 +91,7 @@ fn ways_of_flows(ns: &Ns) -> BTreeSet<String> {
     (4000..4064).map(via).collect()
 }
 
-fn frr_as_reflector(fabric: &Fabric, leaf: &Leaf) -> Frr {
+fn frr_as_reflector(version: FrrVersion, fabric: &Fabric, leaf: &Leaf) -> Frr {
     let each = |line: fn(u8) -> String| [1, 2, 4].map(line).concat();
     let sessions = each(|n| {
         format!(
@@ -92,18 +106,26 @@ fn frr_as_reflector(fabric: &Fabric, leaf: &Leaf) -> Frr {
     let bgpd = format!(
         "router bgp 65000\n bgp router-id 10.0.0.3\n{sessions} address-family ipv4 unicast\n{clients}"
     );
-    Frr::start(fabric, leaf, "", &bgpd)
+    version.start(fabric, leaf, "", &bgpd)
 }
 
 #[test]
 fn frr_sends_every_path_and_the_kernel_has_all_ways() {
-    let mut fabric = Fabric::new("addpath-in");
+    every_path_is_taken("addpath-in", Eight);
+}
+
+#[test]
+fn frr_10_sends_every_path_and_the_kernel_has_all_ways() {
+    every_path_is_taken("addpath10-in", Ten);
+}
+
+fn every_path_is_taken(test: &str, version: FrrVersion) {
+    let mut fabric = Fabric::new(test);
     let [one, two, three, four] = [1, 2, 3, 4].map(|n| fabric.leaf(n));
     four.ns.sysctl("net.ipv4.fib_multipath_hash_policy", "1");
-    let mut frr = frr_as_reflector(&fabric, &three);
+    let mut frr = frr_as_reflector(version, &fabric, &three);
     let [first, _second] = [&one, &two].map(|leaf| start_site(&fabric, leaf));
     // Control: FRR would send both, and who does not take several paths has one.
-    let client = |key: &'static str| ours(4, "", &[3], move |_| key.to_owned());
     let evpnd = Evpnd::start(&fabric, &four, &client(""));
     expect_gateways(&four.ns, &SITES[..1]);
     let known = frr.json(&format!("show bgp ipv4 unicast {SERVICE} json")).unwrap();
@@ -157,20 +179,23 @@ fn expect_paths(frr: &Frr, wanted: &[&str]) -> BTreeMap<String, u64> {
 
 #[test]
 fn frr_is_sent_every_path_each_with_its_identifier() {
-    let mut fabric = Fabric::new("addpath-out");
+    every_path_is_sent("addpath-out", Eight);
+}
+
+#[test]
+fn frr_10_is_sent_every_path_each_with_its_identifier() {
+    every_path_is_sent("addpath10-out", Ten);
+}
+
+fn every_path_is_sent(test: &str, version: FrrVersion) {
+    let mut fabric = Fabric::new(test);
     let [one, two, three, four] = [1, 2, 3, 4].map(|n| fabric.leaf(n));
     // FRR takes several paths unless it is told not to.
     let bgpd = "router bgp 65000\n bgp router-id 10.0.0.4\n neighbor 10.0.0.3 remote-as 65000\n \
                 neighbor 10.0.0.3 timers 3 9\n neighbor 10.0.0.3 timers connect 1\n \
                 address-family ipv4 unicast\n  maximum-paths ibgp 8\n";
-    let mut frr = Frr::start(&fabric, &four, "", bgpd);
+    let mut frr = version.start(&fabric, &four, "", bgpd);
     let [first, _second] = [&one, &two].map(|leaf| start_site(&fabric, leaf));
-    let reflector = |key: &'static str| {
-        ours(3, "", &[1, 2, 4], move |n| {
-            let several = if n == 4 { key } else { "" };
-            format!("route-reflector-client = true\n{several}")
-        })
-    };
     let evpnd = Evpnd::start(&fabric, &three, &reflector(""));
     let control = expect_paths(&frr, &SITES[..1]);
     assert_eq!(control[SITES[0]], 0, "control: no identifier");
@@ -195,4 +220,67 @@ fn frr_is_sent_every_path_each_with_its_identifier() {
     frr.vtysh("clear bgp 10.0.0.3");
     expect_paths(&frr, &SITES);
     frr.expect_alive();
+}
+
+/// GoBGP on a leaf, that takes several paths and sends them to all of its neighbours.
+fn gobgp(fabric: &Fabric, leaf: &Leaf, neighbours: &[(u8, u32)], all: &str) -> Gobgp {
+    let config = GobgpConfig {
+        own_as: 65000,
+        neighbours,
+        families: &["ipv4-unicast"],
+        all,
+        every_family: "[neighbors.afi-safis.add-paths.config]\nreceive = true\nsend-max = 8\n",
+        more: "",
+    };
+    Gobgp::start_with(fabric, leaf, &config)
+}
+
+#[test]
+fn gobgp_sends_every_path_and_the_kernel_has_all_ways() {
+    let mut fabric = Fabric::new("addpath-gobgp-in");
+    let [one, two, three, four] = [1, 2, 3, 4].map(|n| fabric.leaf(n));
+    let neighbours = [1, 2, 4].map(|n| (n, 65000));
+    let reflects = "[neighbors.route-reflector.config]\nroute-reflector-client = true\n\
+                    route-reflector-cluster-id = \"10.0.0.3\"\n";
+    let _gobgp = gobgp(&fabric, &three, &neighbours, reflects);
+    let [first, _second] = [&one, &two].map(|leaf| start_site(&fabric, leaf));
+    // Control: it would send both.
+    let evpnd = Evpnd::start(&fabric, &four, &client(""));
+    expect_gateways(&four.ns, &SITES[..1]);
+    reload(&fabric, &evpnd, &client("add-path = \"receive\"\n"));
+    expect_gateways(&four.ns, &SITES);
+    reload(&fabric, &first, &site(1, false));
+    expect_gateways(&four.ns, &SITES[1..]);
+    reload(&fabric, &first, &site(1, true));
+    expect_gateways(&four.ns, &SITES);
+}
+
+#[test]
+fn gobgp_is_sent_every_path() {
+    let mut fabric = Fabric::new("addpath-gobgp-out");
+    let [one, two, three, four] = [1, 2, 3, 4].map(|n| fabric.leaf(n));
+    let gobgp = gobgp(&fabric, &four, &[(3, 65000)], "");
+    let [first, _second] = [&one, &two].map(|leaf| start_site(&fabric, leaf));
+    let expect = |wanted: &[&str]| {
+        eventually(SOON, &format!("GoBGP has the paths of {wanted:?}"), || {
+            let text = gobgp.try_run("global rib -a ipv4 -j")?;
+            let table: Value = serde_json::from_str(&text).map_err(|e| format!("{e}: {text}"))?;
+            let paths = table[SERVICE].as_array().cloned().unwrap_or_default();
+            let hops = |path: &Value| {
+                let all = path["attrs"].as_array().cloned().unwrap_or_default();
+                all.iter().find_map(|a| a["nexthop"].as_str().map(str::to_owned))
+            };
+            let found: BTreeSet<String> = paths.iter().filter_map(hops).collect();
+            let same = found.iter().eq(wanted) && paths.len() == wanted.len();
+            if same { Ok(()) } else { Err(text) }
+        });
+    };
+    let evpnd = Evpnd::start(&fabric, &three, &reflector(""));
+    expect(&SITES[..1]);
+    reload(&fabric, &evpnd, &reflector("add-path = \"send\"\n"));
+    expect(&SITES);
+    reload(&fabric, &first, &site(1, false));
+    expect(&SITES[1..]);
+    reload(&fabric, &first, &site(1, true));
+    expect(&SITES);
 }

@@ -397,9 +397,8 @@ fn type5_and_a_drain_over_ebgp() {
 
 /// FRR 10.3 shows the link bandwidth of both sites and does not weight imported paths by it (FRR's
 /// issue 19161 is alike): what a drain moves there is the best path. So no share is measured before.
-#[test]
-fn type5_over_ebgp_with_frr_10() {
-    let sites = Sites::new("t5-frr10", Ten, EBGP);
+fn type5_and_drain_with_frr_10(test: &str, systems: Systems) {
+    let sites = Sites::new(test, Ten, systems);
     type5_both_ways(&sites);
     eventually(SOON, "FRR has the link bandwidth", || {
         has(routes(&sites.frr, "prefix"), "LB:65001:")
@@ -418,4 +417,15 @@ fn type5_over_ebgp_with_frr_10() {
     assert!(took + Duration::from_secs(1) >= DRAIN_TIME, "not before its time: {took:?}");
     assert_eq!(sites.best(), Ok(2));
     assert_eq!(sites.share(), 0, "the other site receives everything");
+    first_site_is_reached(&sites, "after the drain");
+}
+
+#[test]
+fn type5_over_ibgp_with_frr_10() {
+    type5_and_drain_with_frr_10("t5-frr10-ibgp", IBGP);
+}
+
+#[test]
+fn type5_over_ebgp_with_frr_10() {
+    type5_and_drain_with_frr_10("t5-frr10", EBGP);
 }

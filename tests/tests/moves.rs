@@ -1,9 +1,9 @@
 //! A host that moves is in one place, everywhere, within a second.
 #![cfg(feature = "kernel-tests")]
 
-use evpn_tests::pair::{Pair, VNI, VXLAN, config, reach_each_other};
+use evpn_tests::pair::{Pair, VNI, VXLAN, config, frr_leaf, reach_each_other};
 use evpn_tests::{
-    Evpnd, Fabric, Fdb, Flow, FlowReport, Frr, Host, Leaf, NeighEntry, Ns, eventually,
+    Evpnd, Fabric, Fdb, Flow, FlowReport, Frr, FrrVersion, Host, Leaf, NeighEntry, Ns, eventually,
     gratuitous_arp, now, pause, wait_until,
 };
 use nix::sys::signal::Signal;
@@ -260,17 +260,27 @@ fn median(values: &[usize]) -> usize {
 }
 
 /// A leaf of FRR, whose kernel learns its hosts' addresses when they speak.
-fn frr(fabric: &Fabric, leaf: &Leaf, other: &Leaf) -> Frr {
+fn frr(version: FrrVersion, fabric: &Fabric, leaf: &Leaf, other: &Leaf) -> Frr {
     leaf.ns.ip(&format!("addr add 172.16.{VNI}.{}/24 dev br{VNI}", leaf.number));
     leaf.ns.sysctl(&format!("net.ipv4.conf.br{VNI}.arp_accept"), "1");
     let systems = [leaf, other].map(|l| 65000 + u32::from(l.number));
-    evpn_tests::pair::frr(fabric, leaf, systems[0], other.number, systems[1])
+    let bgpd = frr_leaf(leaf, systems[0], (other.number, systems[1]));
+    version.start(fabric, leaf, "", &bgpd)
 }
 
-/// Between evpnd and FRR 8.4, and beside it, move by move, between two of FRR's.
 #[test]
 fn twenty_moves_between_evpnd_and_frr_beside_two_of_frr() {
-    let mut pair = Pair::new("move-frr");
+    beside_two_of_frr("move-frr", FrrVersion::Eight);
+}
+
+#[test]
+fn twenty_moves_between_evpnd_and_frr_10_beside_two_of_it() {
+    beside_two_of_frr("move-frr10", FrrVersion::Ten);
+}
+
+/// Between evpnd and FRR, and beside it, move by move, between two of FRR's.
+fn beside_two_of_frr(test: &str, version: FrrVersion) {
+    let mut pair = Pair::new(test);
     let [ours, theirs] = pair.leaves.clone();
     let control = [3, 4].map(|n| pair.fabric.leaf(n));
     let [c, d] = control.each_ref().map(|leaf| {
@@ -280,8 +290,8 @@ fn twenty_moves_between_evpnd_and_frr_beside_two_of_frr() {
     let mover = Mover::new(&mut pair.fabric, "mover", &pair.leaves);
     let other_mover = Mover::new(&mut pair.fabric, "mover2", &control);
     let evpnd = Evpnd::start(&pair.fabric, &ours, &config(1, AUDIT));
-    let opposite = frr(&pair.fabric, &theirs, &ours);
-    let _frrs = [(0, 1), (1, 0)].map(|(a, b)| frr(&pair.fabric, &control[a], &control[b]));
+    let opposite = frr(version, &pair.fabric, &theirs, &ours);
+    let _frrs = [(0, 1), (1, 0)].map(|(a, b)| frr(version, &pair.fabric, &control[a], &control[b]));
     pair.reach_each_other();
     reach_each_other(&c, &d);
     let ground = Ground::new(mover, pair.leaves.clone(), &pair.hosts);
@@ -313,9 +323,9 @@ fn twenty_moves_between_evpnd_and_frr_beside_two_of_frr() {
     evpnd.daemon.signal(Signal::SIGCONT);
     let lost = ground.lost(&moves);
     let other_lost = other_ground.lost(&other_moves);
-    println!("evpnd and FRR: lost {lost:?}, median {}", median(&lost));
+    println!("evpnd and {version}: lost {lost:?}, median {}", median(&lost));
     println!(
-        "FRR and FRR: lost {other_lost:?}, median {}; stale after {dirty}",
+        "{version} and {version}: lost {other_lost:?}, median {}; stale after {dirty}",
         median(&other_lost)
     );
     assert!(median(&lost) <= median(&other_lost), "more than between two of FRR");

@@ -12,7 +12,8 @@
 
 use evpn_tests::pair::{VNI, reach_each_other};
 use evpn_tests::{
-    Bird, Evpnd, Fabric, Flow, Frr, FrrVersion, Gobgp, Host, Leaf, Ns, eventually, holds_for, pause,
+    Bird, Evpnd, Fabric, Flow, Frr, FrrVersion, Gobgp, GobgpConfig, Host, Leaf, Ns, eventually,
+    holds_for, pause,
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -173,7 +174,16 @@ fn a_fabric_of_frr_spine_and_two_leaves() {
 
 #[test]
 fn ipv4_over_links_without_ipv4_addresses() {
-    let mut fabric = Fabric::new("rfc8950");
+    over_ipv6("rfc8950", FrrVersion::Eight);
+}
+
+#[test]
+fn ipv4_over_links_without_ipv4_addresses_with_frr_10() {
+    over_ipv6("rfc8950-10", FrrVersion::Ten);
+}
+
+fn over_ipv6(test: &str, version: FrrVersion) {
+    let mut fabric = Fabric::new(test);
     let [one, two] = [1, 2].map(|n| node(&mut fabric, n));
     fabric.link((&one.ns, "up0"), (&two.ns, "up0"), MTU);
     for leaf in [&one, &two] {
@@ -205,7 +215,7 @@ fn ipv4_over_links_without_ipv4_addresses() {
         )
     };
     // Control: FRR does not offer it, so no IPv4 route comes of the session.
-    let frr = Frr::start(&fabric, &two, "", &bgpd(""));
+    let frr = version.start(&fabric, &two, "", &bgpd(""));
     let config = ours(1, "\"10.0.0.1/32\", \"2001:db8::1/128\"", &[("2001:db8:ff::2", 65002)])
         .replace("\"ipv4-unicast\",", "\"ipv4-unicast\", \"ipv6-unicast\",");
     let _evpnd = Evpnd::start(&fabric, &one, &config);
@@ -254,7 +264,10 @@ fn gobgp_is_told_what_it_wants_and_tells_what_we_want() {
         )
     };
     let families = ["l2vpn-evpn", "rtc"];
-    let gobgp = Gobgp::start_with(&fabric, &peer, 65002, &[(1, 65001)], &families, "");
+    let neighbours = &[(1, 65001)];
+    let gobgp_config =
+        GobgpConfig { own_as: 65002, neighbours, families: &families, ..GobgpConfig::default() };
+    let gobgp = Gobgp::start_with(&fabric, &peer, &gobgp_config);
     let evpnd = Evpnd::start(&fabric, &leaf, &config("\"l2vpn-evpn\", \"rt-constraint\""));
     gobgp.wait_established("10.0.0.1");
     let expect = |what: &str, words: &str, wanted: &[u32]| {
@@ -362,32 +375,78 @@ fn a_fabric_on_links_without_addresses_with_frr_10() {
     on_links_without_addresses("unnumbered10", FrrVersion::Ten);
 }
 
-/// A spine that knows nothing of EVPN: its sessions carry the underlay, and the leaves speak EVPN with
-/// each other from VTEP to VTEP, over what these sessions make reachable.
-#[test]
-fn evpn_from_loopback_to_loopback_over_a_spine_that_is_bird() {
-    let mut fabric = Fabric::new("bird-bgp");
-    let [one, two, three] = [1, 2, 3].map(|n| node(&mut fabric, n));
-    link(&fabric, &one, &three, 0);
-    link(&fabric, &two, &three, 2);
-    let [a, b] = hosts(&mut fabric, [&one, &two]);
-    let session = |name: &str, leaf: u32, address: &str| {
+/// The spine's neighbours: their addresses and AS numbers.
+const LEAVES: [(&str, u32); 2] = [("192.0.2.0", 65001), ("192.0.2.2", 65002)];
+
+fn bird_spine(fabric: &Fabric, leaf: &Leaf) -> Bird {
+    let sessions = LEAVES.map(|(address, asn)| {
         format!(
-            "protocol bgp {name} {{
-    local as 65003; neighbor {address} as {leaf};
+            "protocol bgp leaf{asn} {{
+    local as 65003; neighbor {address} as {asn};
     hold time 9; connect retry time 1;
     ipv4 {{ import all; export all; }};
 }}
 "
         )
-    };
+    });
     let protocols = format!(
         "protocol kernel {{ ipv4 {{ export all; }}; }}
 protocol direct {{ ipv4; interface \"lo\"; }}
-{}{}",
-        session("leaf1", 65001, "192.0.2.0"),
-        session("leaf2", 65002, "192.0.2.2")
+{}",
+        sessions.concat()
     );
+    Bird::start_with(fabric, leaf, &protocols)
+}
+
+fn frr_spine(version: FrrVersion, fabric: &Fabric, leaf: &Leaf) -> Frr {
+    let sessions = LEAVES.map(|(address, asn)| {
+        format!(
+            " neighbor {address} remote-as {asn}\n neighbor {address} timers 3 9\n \
+             neighbor {address} timers connect 1\n"
+        )
+    });
+    let bgpd = format!(
+        "router bgp 65003\n bgp router-id 10.0.0.3\n no bgp ebgp-requires-policy\n{} \
+         address-family ipv4 unicast\n  network 10.0.0.3/32\n",
+        sessions.concat()
+    );
+    version.start(fabric, leaf, "", &bgpd)
+}
+
+#[test]
+fn evpn_from_loopback_to_loopback_over_a_spine_that_is_bird() {
+    let (_fabric, mut bird) = killed_beneath_its_overlay("bird-bgp", "bird", bird_spine);
+    bird.daemon.expect_alive();
+}
+
+#[test]
+fn evpn_from_loopback_to_loopback_over_a_spine_that_is_frr() {
+    let spine = |fabric: &Fabric, leaf: &Leaf| frr_spine(FrrVersion::Eight, fabric, leaf);
+    let (_fabric, mut frr) = killed_beneath_its_overlay("frr-bgp", "bgp", spine);
+    frr.expect_alive();
+}
+
+#[test]
+fn evpn_from_loopback_to_loopback_over_a_spine_that_is_frr_10() {
+    let spine = |fabric: &Fabric, leaf: &Leaf| frr_spine(FrrVersion::Ten, fabric, leaf);
+    let (_fabric, mut frr) = killed_beneath_its_overlay("frr10-bgp", "bgp", spine);
+    frr.expect_alive();
+}
+
+/// A spine that knows nothing of EVPN: its sessions carry the underlay, and the leaves speak EVPN with
+/// each other from VTEP to VTEP, over what these sessions make reachable.
+/// `protocol` is the name by which the spine's kernel knows its routes. A leaf is killed, and comes
+/// back.
+fn killed_beneath_its_overlay<S>(
+    test: &str,
+    protocol: &str,
+    spine: impl FnOnce(&Fabric, &Leaf) -> S,
+) -> (Fabric, S) {
+    let mut fabric = Fabric::new(test);
+    let [one, two, three] = [1, 2, 3].map(|n| node(&mut fabric, n));
+    link(&fabric, &one, &three, 0);
+    link(&fabric, &two, &three, 2);
+    let [a, b] = hosts(&mut fabric, [&one, &two]);
     let leaf = |number: u8| {
         let (other, spine) = (3 - number, 2 * (number - 1) + 1);
         ours(number, &format!("\"10.0.0.{number}/32\""), &[])
@@ -404,11 +463,12 @@ protocol direct {{ ipv4; interface \"lo\"; }}
         Err(_) => Ok(()),
         Ok(()) => Err("packets pass"),
     });
-    let mut bird = Bird::start_with(&fabric, &three, &protocols);
+    let spine = spine(&fabric, &three);
     expect_ways(&one.ns, "10.0.0.2", 1);
     reach_each_other(&a, &b);
     let theirs = three.ns.sh("ip -4 route show 10.0.0.1");
-    assert!(theirs.contains("via 192.0.2.0") && theirs.contains("proto bird"), "{theirs}");
+    let proto = format!("proto {protocol}");
+    assert!(theirs.contains("via 192.0.2.0") && theirs.contains(&proto), "{theirs}");
     // The overlay's session depends on routes that the same daemon writes: it comes back after a
     // kill, and meanwhile the kernel forwards.
     let flow = Flow::start((&b.ns, &b.ip), (&a.ns, &a.ip), 5000, 500);
@@ -424,5 +484,5 @@ protocol direct {{ ipv4; interface \"lo\"; }}
     println!("evpnd killed under its own overlay: {}", report.summary());
     reach_each_other(&a, &b);
     assert_eq!(report.lost.len(), 0, "{}", report.summary());
-    bird.daemon.expect_alive();
+    (fabric, spine)
 }
