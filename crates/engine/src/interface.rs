@@ -18,6 +18,11 @@ use evpn_proto::bgp::session::StopReason;
 use evpn_proto::types::{InterfaceName, MacAddr, NeighborId, Time};
 use evpn_rib::PeerIdx;
 use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+/// How long nothing more is told of other routers on an interface: those that share a link are heard
+/// in turn without end.
+const RIVALS_QUIET: Duration = Duration::from_secs(600);
 
 /// An interface on which a neighbour is looked for: we advertise ourselves there.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -76,6 +81,8 @@ pub(crate) struct FarEnd {
     router: Option<Ipv6Addr>,
     /// Another source, heard since.
     rival: Option<Ipv6Addr>,
+    /// When the log was last told of one.
+    rival_told: Option<Time>,
     /// What the log was told that it waits for.
     told: Option<Obstacle>,
     /// Since when it has waited for what it waits for.
@@ -89,6 +96,7 @@ impl FarEnd {
             port: Err(Obstacle::NoDevice),
             router: None,
             rival: None,
+            rival_told: None,
             told: None,
             since: Time::ZERO,
         }
@@ -115,6 +123,15 @@ impl FarEnd {
         if self.obstacle().map(|(obstacle, _)| obstacle) != before {
             self.since = now.time;
         }
+    }
+
+    fn is_time_to_tell_of_rivals(&mut self, now: Time) -> bool {
+        let is_quiet = |told: &Time| now.saturating_since(*told) < RIVALS_QUIET;
+        if self.rival_told.as_ref().is_some_and(is_quiet) {
+            return false;
+        }
+        self.rival_told = Some(now);
+        true
     }
 
     fn is_on(&self, device: IfIndex) -> bool {
@@ -210,7 +227,8 @@ impl Engine {
         match far.router {
             Some(router) if router == address => far.rival = None,
             Some(router) if is_up => {
-                if far.rival.replace(address) != Some(address) {
+                far.rival = Some(address);
+                if far.is_time_to_tell_of_rivals(now.time) {
                     let text = format!(
                         "another router, {address}, is heard on its interface; the session with \
                          {router} stands: an interface has one neighbor"
