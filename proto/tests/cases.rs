@@ -135,6 +135,11 @@ fn looking_at_a_message_agrees_with_a_session_that_reads_it() {
         let seen = inspect_message(&octets, &reading.context, PathIds::Absent);
         match decode(&octets, &reading.context) {
             Err(notification) => assert_eq!(seen.notification, Some(notification), "{name}"),
+            // Which side of an AS border it is on, the session knows once it has read the OPEN.
+            Ok(Message::Open(open)) if open.two_roles().is_some() => {
+                let told = seen.notification.map(|n| (n.code, n.subcode));
+                assert_eq!(told, Some((2, 11)), "{name}");
+            }
             Ok(message) => {
                 if let Message::Update(update) = &message {
                     assert_eq!(seen.action, update.action, "{name}");

@@ -160,8 +160,11 @@ fn any_route() -> impl Strategy<Value = Route> {
         (any_rd(), segment_esi(), any_ip()).prop_map(|(rd, esi, originator)| {
             Route::bare(RouteKey::EthernetSegment { rd, esi, originator })
         }),
-        (any_rd(), etag(), any_prefix(), any_esi(), any_label()).prop_map(
-            |(rd, etag, (prefix, gateway), esi, label1)| {
+        // Without a label a prefix may lead nowhere.
+        (any_rd(), etag(), any_prefix(), any_esi(), (1_u32..1 << 24)).prop_map(
+            |(rd, etag, (prefix, gateway), esi, label)| {
+                let [_, octets @ ..] = label.to_be_bytes();
+                let label1 = Label::from_octets(octets);
                 let esi = if gateway.is_some() { Esi::ZERO } else { esi };
                 let key = RouteKey::IpPrefix { rd, etag, prefix };
                 Route { key, esi, gateway, label1, label2: None }
@@ -184,6 +187,16 @@ fn any_path() -> impl Strategy<Value = AsPath> {
     vec(segment, 0..4).prop_map(|segments| AsPath { segments })
 }
 
+/// A router's MAC is no group's, which would withdraw type 5 routes.
+fn any_ext_community() -> impl Strategy<Value = ExtCommunity> {
+    any::<[u8; 8]>().prop_map(|mut octets| {
+        if octets[..2] == [6, 3] {
+            octets[2] &= 0xfe;
+        }
+        ExtCommunity(octets)
+    })
+}
+
 fn any_pmsi() -> impl Strategy<Value = PmsiTunnel> {
     let ingress = any_ip().prop_map(|ip| {
         let identifier = match ip {
@@ -192,7 +205,13 @@ fn any_pmsi() -> impl Strategy<Value = PmsiTunnel> {
         };
         (6, identifier)
     });
-    let kind = prop_oneof![ingress, (0..=5_u8, vec(any::<u8>(), 0..20))];
+    let kind = prop_oneof![
+        ingress,
+        (Just(0), vec(any::<u8>(), 0..20)),
+        (Just(1), vec(any::<u8>(), 12)),
+        (3..=5_u8, vec(any::<u8>(), 8)),
+        (3..=5_u8, vec(any::<u8>(), 32)),
+    ];
     (any::<u8>(), kind, any_label()).prop_map(|(flags, (tunnel_type, identifier), label)| {
         PmsiTunnel { flags, tunnel_type, label, identifier: identifier.into() }
     })
@@ -227,7 +246,7 @@ prop_compose! {
         next_hop in any_hop(),
         (med, local_pref, originator_id) in any::<(Option<u32>, Option<u32>, Option<u32>)>(),
         communities in vec(any::<u32>().prop_map(Community), 0..70),
-        ext_communities in vec(any::<[u8; 8]>().prop_map(ExtCommunity), 0..40),
+        ext_communities in vec(any_ext_community(), 0..40),
         cluster_list in vec(any::<u32>().prop_map(Ipv4Addr::from), 0..4),
         pmsi in option::of(any_pmsi()),
         unknown in any_unknown(),

@@ -260,23 +260,25 @@ fn a_family_that_was_not_negotiated_is_ignored_whatever_is_in_it() {
         assert!(matches!(update.errors[0].error.kind, ErrorKind::NotNegotiated { .. }), "{value}");
         assert_eq!(update.attributes, None);
     }
-    // Nor is its End-of-RIB ours.
-    assert_eq!(read(&attribute(0x80, 15, "000201"), &EBGP).unwrap().end_of_rib, None);
+    // Its End-of-RIB says nothing that could be wrong.
+    let end = read(&attribute(0x80, 15, "000201"), &EBGP).unwrap();
+    assert_eq!((end.action, end.end_of_rib), (Action::Accept, None));
 }
 
 #[test]
-fn ipv4_routes_of_the_old_fields_cost_nothing_unless_they_were_asked_for() {
+fn routes_of_the_old_fields_reset_where_they_cannot_be_read_and_else_cost_nothing_unasked() {
     let good = hex("18 cb0071");
     for bad in ["21 cb007100 00", "18 cb00"] {
         for fields in [(hex(bad), vec![]), (vec![], hex(bad))] {
             let octets = message(&fields.0, &with(""), &fields.1);
-            let update = read_message(&octets, &EBGP).unwrap();
-            assert_eq!((update.action, update.announced.len()), (Action::DiscardNlri, 1), "{bad}");
             let both = [Family::EVPN, Family::IPV4_UNICAST].into_iter().collect();
             let context = DecodeContext { families: both, ..EBGP };
             assert_eq!(read_message(&octets, &context), reset(10, &[]), "{bad}");
+            assert_eq!(read_message(&octets, &EBGP), reset(10, &[]), "{bad}");
             let well_formed = message(&good, &with("40 03 04 c0000201"), &good);
             assert_eq!(read_message(&well_formed, &context).unwrap().action, Action::Accept);
+            let unasked = read_message(&well_formed, &EBGP).unwrap();
+            assert_eq!((unasked.action, unasked.announced.len()), (Action::DiscardNlri, 1));
         }
     }
 }
@@ -304,6 +306,11 @@ fn the_true_path_and_aggregator_come_from_the_as4_attributes() {
     assert_eq!(set.as_path.segments[0].asns, [Asn(65001), Asn(70000)]);
     let aggregator = RawAttribute { flags: 0xc0, code: 7, value: hex("00011170 0a000001").into() };
     assert_eq!(set.unknown, [aggregator]);
+    // Without an AS4_AGGREGATOR nothing makes the path stale.
+    let path = [reach(ROUTE), hex(ORIGIN), hex("400206 0202 fde9 5ba0 c01106 0201 00011170")];
+    let octets_without = [path.concat(), hex("c00706 fde9 0a000001")].concat();
+    let set = read(&octets_without, &EBGP_TWO).unwrap().attributes.unwrap();
+    assert_eq!(set.as_path.segments[0].asns, [Asn(65001), Asn(70000)]);
     // RFC 6793 §4.2.3: a true AS in AGGREGATOR makes both AS4 attributes stale.
     let set = read(&octets("c00706 fde9 0a000001"), &EBGP_TWO).unwrap().attributes.unwrap();
     assert_eq!(set.as_path.segments[0].asns, [Asn(65001), Asn(23456)]);

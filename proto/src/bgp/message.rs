@@ -5,6 +5,7 @@
 use super::attributes::PathAttributes;
 use super::role::Role;
 use super::wire::FamilySet;
+use super::wire::codes::capability::ROLE;
 use super::wire::error::{Action, UpdateError};
 pub use crate::types::Family;
 use crate::types::{Asn, Route, RouteKey};
@@ -40,6 +41,29 @@ pub struct Open {
     pub router_id: Ipv4Addr,
     /// Capabilities in the order sent.
     pub capabilities: Vec<Capability>,
+}
+
+impl Open {
+    /// The role numbers that it says, in the order sent; those that are not given out as well (RFC
+    /// 9234 section 4.1). A capability of another length than one octet says nothing.
+    pub fn roles(&self) -> impl Iterator<Item = u8> + '_ {
+        self.capabilities.iter().filter_map(|capability| match capability {
+            Capability::Role(role) => Some(role.number()),
+            Capability::Unknown { code: ROLE, value } => match value.as_ref() {
+                [number] => Some(*number),
+                _ => None,
+            },
+            _ => None,
+        })
+    }
+
+    /// The first two roles that differ, for which it is to be refused (RFC 9234 section 4.2: several
+    /// that say the same are one).
+    pub fn two_roles(&self) -> Option<(u8, u8)> {
+        let first = self.roles().next()?;
+        let other = self.roles().find(|other| *other != first)?;
+        Some((first, other))
+    }
 }
 
 /// A capability (RFC 5492).

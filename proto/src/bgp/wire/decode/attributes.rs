@@ -321,9 +321,10 @@ impl<'a> Collected<'a> {
             }
         }
         let (origin, as_path) = (self.origin?, self.as_path?);
-        // RFC 6793 §4.2.3: where AGGREGATOR names a true AS, an older speaker has aggregated since,
-        // and neither AS4 attribute is about this route any more.
-        let stale = self.aggregator.is_some_and(|a| a.asn != Asn(AS_TRANS.into()));
+        // RFC 6793 §4.2.3: where AGGREGATOR names a true AS beside an AS4_AGGREGATOR, an older speaker
+        // has aggregated since, and neither AS4 attribute is about this route any more.
+        let names_true_as = |a: Aggregator| a.asn != Asn(AS_TRANS.into());
+        let stale = self.as4_aggregator.is_some() && self.aggregator.is_some_and(names_true_as);
         let as_path = match self.as4_path {
             Some(as4_path) if !stale => merged(as_path, as4_path),
             _ => as_path,

@@ -42,6 +42,15 @@ impl Faults {
         self.disabled = self.disabled.with(family);
     }
 
+    /// Notes what is wrong with single routes and has been acted on.
+    #[cold]
+    pub(super) fn note_routes(&mut self, error: WireError, action: Action) {
+        if self.errors.len() < ERRORS_MAX {
+            self.errors.push(UpdateError { error, action });
+        }
+        self.routes_action = self.routes_action.max(action);
+    }
+
     /// Takes over what is wrong with single routes: it has been acted on, so none of it withdraws
     /// the others.
     pub(super) fn absorb_routes(&mut self, routes: &Routes) {

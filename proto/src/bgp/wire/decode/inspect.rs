@@ -12,10 +12,11 @@ use super::value::{known_name, value};
 use super::{TYPE_AT, read};
 use crate::bgp::attributes::AttributeValue;
 use crate::bgp::message::{Message, Notification, Update};
-use crate::bgp::wire::error::{Action, UpdateError, WireError};
+use crate::bgp::wire::codes;
+use crate::bgp::wire::error::{Action, ErrorKind, UpdateError, WireError};
 use crate::bgp::wire::frame::{HEADER_LENGTH, MessageType};
 use crate::bgp::wire::reader::Reader;
-use crate::bgp::wire::{DecodeContext, FamilySet};
+use crate::bgp::wire::{DecodeContext, FamilySet, SessionKind};
 use crate::types::{Family, Route};
 use bytes::Bytes;
 
@@ -70,7 +71,7 @@ pub struct SeenAttribute {
 pub fn inspect_message(octets: &[u8], context: &DecodeContext, path_ids: PathIds) -> Inspection {
     let mut faults = Faults::default();
     let context = &with_path_ids(context, path_ids);
-    let read = read(octets, context, &mut faults);
+    let read = read(octets, context, &mut faults).and_then(|m| agreeable(m, octets, context));
     let mut seen =
         Inspection { message_type: octets.get(TYPE_AT).copied(), ..Inspection::default() };
     let mut body = Reader::new(octets);
@@ -114,6 +115,19 @@ pub fn inspect_nlri(octets: &[u8], family: Family, path_ids: PathIds) -> Inspect
         }
     }
     seen
+}
+
+/// What a session refuses of an OPEN whatever its own configuration (RFC 9234 section 4.2).
+fn agreeable(message: Message, octets: &[u8], context: &DecodeContext) -> Result<Message, Refusal> {
+    let roles = match &message {
+        Message::Open(open) if context.session == SessionKind::External => open.two_roles(),
+        _ => None,
+    };
+    let Some((_, other)) = roles else { return Ok(message) };
+    let kind = ErrorKind::BadValue(other.into());
+    let error = Reader::new(octets).after(HEADER_LENGTH).error("second role", kind);
+    let (code, subcode, data) = (codes::error::OPEN, codes::open::ROLE_MISMATCH, Bytes::new());
+    Err(Refusal { notification: Notification { code, subcode, data }, error })
 }
 
 /// Takes over the verdict.

@@ -18,7 +18,7 @@ use crate::bgp::wire::codes::update::{INVALID_NETWORK, MALFORMED_ATTRIBUTE_LIST}
 use crate::bgp::wire::error::{Action, ErrorKind, WireError};
 use crate::bgp::wire::reader::Reader;
 use crate::bgp::wire::{DecodeContext, FamilySet};
-use crate::types::{Family, Route, RouteKey};
+use crate::types::{Family, Label, MacAddr, Route, RouteKey};
 use std::sync::Arc;
 
 pub(super) struct Fields<'a> {
@@ -99,6 +99,7 @@ pub(super) fn update(
         update.path_ids.announced = routes.announced_ids;
         if !update.announced.is_empty() {
             update.attributes = found.into_attributes(next_hop, list, faults).map(Arc::new);
+            update.withdraw_prefixes_without_a_way(list, faults);
         }
     }
     Ok(settled(update, faults))
@@ -127,6 +128,33 @@ impl Update {
         self.path_ids.withdrawn.retain(|_| of_ids.next().is_some_and(|keep| *keep));
     }
 
+    /// RFC 9136 §3: type 5 routes of which nobody could tell where packets go count as withdrawn. The
+    /// other routes have no part in it.
+    fn withdraw_prefixes_without_a_way(&mut self, list: Reader<'_>, faults: &mut Faults) {
+        let Some(attributes) = self.attributes.clone() else { return };
+        let mac = attributes.router_mac();
+        let wrong = |route: &Route| no_way(route, mac);
+        let Some(field) = self.announced.iter().find_map(wrong) else { return };
+        faults.note_routes(list.error(field, ErrorKind::Conflict), Action::TreatAsWithdraw);
+        let (mut bad, mut bad_ids) = (Vec::new(), Vec::new());
+        let ids = std::mem::take(&mut self.path_ids.announced);
+        let mut ids = ids.into_iter();
+        for route in std::mem::take(&mut self.announced) {
+            let id = ids.next();
+            if wrong(&route).is_some() {
+                bad.push(route.key);
+                bad_ids.extend(id);
+            } else {
+                self.announced.push(route);
+                self.path_ids.announced.extend(id);
+            }
+        }
+        self.withdraw(bad, bad_ids);
+        if self.announced.is_empty() {
+            self.attributes = None;
+        }
+    }
+
     /// Without attributes (RFC 7606 §3(d)) the routes count as withdrawn.
     fn announce_classic(
         &mut self,
@@ -142,6 +170,20 @@ impl Update {
             None => self.withdraw(routes.into_iter().map(|route| route.key).collect(), path_ids),
         }
     }
+}
+
+/// What is missing of a type 5 route with this router's MAC (RFC 9136 sections 3.1 and 3.2). With a
+/// gateway the MAC says nothing; a segment, or a MAC, may stand in for the label.
+fn no_way(route: &Route, mac: Option<MacAddr>) -> Option<&'static str> {
+    if !matches!(route.key, RouteKey::IpPrefix { .. }) || route.gateway.is_some() {
+        return None;
+    }
+    if mac.is_some_and(MacAddr::is_multicast) {
+        return Some("router's MAC of an IP prefix route");
+    }
+    let has_index = !route.esi.is_zero() || mac.is_some_and(MacAddr::is_host);
+    let has_label = route.label1 != Label::from_octets([0; 3]);
+    (!has_label && !has_index).then_some("label of an IP prefix route")
 }
 
 /// The update with what its errors demand taken off it.
@@ -171,8 +213,9 @@ fn settled(mut update: Update, faults: &mut Faults) -> Update {
     update
 }
 
-/// The two fields of RFC 4271 that hold IPv4 unicast routes. An error in their form could hide what
-/// follows (RFC 7606 §5.3); unless the family was agreed on it costs only themselves.
+/// The two fields of RFC 4271 that hold IPv4 unicast routes. RFC 7606 §5.3 resets for an error in
+/// their form, whether or not the family was agreed on: fields that cannot be read may as well be
+/// something else's.
 fn classic(
     field: Reader<'_>,
     direction: Direction,
@@ -185,8 +228,8 @@ fn classic(
     }
     let path_ids = PathIds::of(family, context);
     let read = routes(Run { rest: field, family, path_ids }, direction);
+    let found = read.map_err(|error| reset(INVALID_NETWORK, &[], error))?;
     if context.families.contains(family) {
-        let found = read.map_err(|error| reset(INVALID_NETWORK, &[], error))?;
         faults.absorb_routes(&found);
         return Ok(Some(found));
     }
@@ -195,7 +238,6 @@ fn classic(
         Direction::Withdrawn => "withdrawn routes",
     };
     let kind = ErrorKind::NotNegotiated { afi: family.afi, safi: family.safi };
-    let error = read.err().unwrap_or_else(|| field.error(name, kind));
-    faults.note(error, Action::DiscardNlri);
+    faults.note(field.error(name, kind), Action::DiscardNlri);
     Ok(None)
 }

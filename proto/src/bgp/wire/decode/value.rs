@@ -214,17 +214,39 @@ fn pmsi(mut value: Reader<'_>) -> Result<PmsiTunnel, WireError> {
     let whole = value;
     let head = value.take(5, FIELD)?;
     let (flags, tunnel_type, label) = head.parse(FIELD, (be_u8, be_u8, leaf::label))?;
-    match tunnel_type {
-        PmsiTunnel::INGRESS_REPLICATION if !matches!(value.len(), 4 | 16) => {
-            return Err(whole.bad_length("PMSI_TUNNEL's tunnel identifier"));
-        }
-        // Those that IANA has given out (RFC 7385 and after), and from 0x7b on experimental ones
+    let fits = match tunnel_type {
+        // RSVP-TE: extended tunnel id, reserved, tunnel id, P2MP id (RFC 4875 §19.1).
+        1 => matches!(value.len(), 12 | 24),
+        2 | 7 => is_fec_element(value).unwrap_or(false),
+        // PIM: a source and a group.
+        3..=5 => matches!(value.len(), 8 | 32),
+        // Replication, and assisted replication (RFC 9574 §4): an address.
+        PmsiTunnel::INGRESS_REPLICATION | 0x0a => matches!(value.len(), 4 | 16),
+        // Others that IANA has given out (RFC 7385 and after), and from 0x7b on experimental ones
         // and composites (RFC 8317 §4).
-        0..=8 | 0x0a..=0x0d | 0x7b.. => {}
+        0 | 8 | 0x0b..=0x0d | 0x7b.. => true,
         other => return Err(whole.error("PMSI_TUNNEL's type", ErrorKind::BadValue(other.into()))),
+    };
+    if !fits {
+        return Err(whole.bad_length("PMSI_TUNNEL's tunnel identifier"));
     }
     let identifier = Bytes::copy_from_slice(value.octets());
     Ok(PmsiTunnel { flags, tunnel_type, label, identifier })
+}
+
+/// Whether this is an element of multipoint LDP (RFC 6388 §2.2).
+///
+/// ```text
+/// type (1) | address family (2) | address length (1) | root | opaque length (2) | opaque value
+/// ```
+fn is_fec_element(mut value: Reader<'_>) -> Result<bool, WireError> {
+    const FIELD: &str = "FEC element";
+    value.take(3, FIELD)?;
+    let root = value.u8(FIELD)?;
+    value.take(root.into(), FIELD)?;
+    let opaque = value.u16(FIELD)?;
+    value.take(opaque.into(), FIELD)?;
+    Ok(value.is_empty())
 }
 
 /// RFC 9012 §2. Only the framing is checked: what a tunnel says is for whoever sends packets into
