@@ -36,6 +36,7 @@ use cli::{Cli, Command};
 use evpn_api::ClientError;
 use evpn_lab::LabError;
 use out::Form;
+use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
@@ -105,10 +106,21 @@ impl From<io::Error> for Failure {
 pub(crate) type Outcome = Result<Exit, Failure>;
 
 fn main() -> ExitCode {
-    let args = std::env::args_os().collect();
-    // Wrong usage ends here, with status 2; help and the version with 0.
-    let cli = Cli::parse_from(cli::with_json_word(args));
-    run(cli).unwrap_or_else(|failure| explain(&failure)).into()
+    let args = cli::with_json_word(std::env::args_os().collect());
+    match Cli::try_parse_from(&args) {
+        Ok(cli) => run(cli).unwrap_or_else(|failure| explain(&failure)).into(),
+        Err(error) => misunderstood(&error, &args),
+    }
+}
+
+/// Wrong usage ends here, with status 2; help and the version with 0.
+fn misunderstood(error: &clap::Error, args: &[OsString]) -> ExitCode {
+    let words = args.iter().skip(1).filter_map(|word| word.to_str());
+    if let Some(hint) = cli::habits::hint(words).filter(|_| error.use_stderr()) {
+        out::complain(&out::failure("not a command of evpnctl", Some(hint), &[]));
+        return Exit::Trouble.into();
+    }
+    error.exit()
 }
 
 fn run(cli: Cli) -> Outcome {
