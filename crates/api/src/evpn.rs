@@ -88,9 +88,6 @@ pub struct Mac {
     /// May not move (RFC 7432 section 15.2).
     #[serde(default)]
     pub sticky: bool,
-    /// Moves too often, and is frozen (RFC 7432 section 15.1).
-    #[serde(default)]
-    pub is_duplicate: bool,
 }
 
 /// An item of `GET evpn/arp`, sorted by VNI and address.

@@ -88,23 +88,17 @@ pub(crate) fn macs(page: &Page<Mac>) -> String {
             (None, Some(segment), _) => segment.clone(),
             (None, None, vtep) => or_dash(vtep),
         };
-        let mut flags = String::new();
-        for (on, flag) in [(mac.sticky, 'S'), (mac.is_duplicate, 'D')] {
-            if on {
-                flags.push(flag);
-            }
-        }
         table.row([
             mac.vni.to_string(),
             mac.mac.clone(),
             locality(mac.kind).to_owned(),
-            flags,
+            if mac.sticky { "S".to_owned() } else { String::new() },
             place,
             format!("{}/{}", mac.local_sequence, mac.remote_sequence),
         ]);
     }
     let mut lines = Lines::default();
-    lines.add(0, "Flags: S sticky, D duplicate (frozen)");
+    lines.add(0, "Flags: S sticky");
     lines.gap();
     lines.block(&table.render());
     foot(&mut lines, page, "MAC");

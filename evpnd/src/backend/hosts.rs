@@ -52,7 +52,6 @@ pub(super) fn macs(hosts: &Hosts<seen::Mac<'_>, MacAddr>) -> Page<Mac> {
             local_sequence: mac.local_sequence,
             remote_sequence: mac.remote_sequence,
             sticky: mac.sticky,
-            is_duplicate: false,
         }
     })
 }

@@ -89,7 +89,6 @@ pub fn macs() -> Page<Mac> {
         local_sequence: 0,
         remote_sequence: 0,
         sticky: false,
-        is_duplicate: false,
     };
     let remote = Mac {
         mac: "02:00:00:00:00:11".into(),
@@ -107,7 +106,7 @@ pub fn macs() -> Page<Mac> {
             remote_es: Some("03:44:38:39:ff:ff:01:00:00:01".into()),
             ..remote.clone()
         },
-        Mac { vni: 200, is_duplicate: true, local_sequence: 5, remote_sequence: 6, ..local },
+        Mac { vni: 200, local_sequence: 5, remote_sequence: 6, ..local },
         Mac { vni: 16_777_215, sticky: true, ..remote },
     ])
 }
