@@ -161,8 +161,21 @@ impl Control {
         })
     }
 
-    /// Reads the files again and takes what has changed; tells what that is.
+    /// Reads the files again and takes what has changed; tells what that is, here and in the log.
     pub(crate) async fn take_files(&self) -> Result<Vec<Change>, ConfigError> {
+        let taken = self.try_to_take_files().await;
+        match &taken {
+            Ok(changes) if changes.is_empty() => tracing::info!("reloaded: nothing has changed"),
+            Ok(changes) => changes.iter().for_each(|change| tracing::info!("reloaded: {change}")),
+            Err(error) => {
+                tracing::error!("not reloaded, the configuration in force stays:");
+                error.lines().iter().for_each(|line| tracing::error!("{line}"));
+            }
+        }
+        taken
+    }
+
+    async fn try_to_take_files(&self) -> Result<Vec<Change>, ConfigError> {
         let _one = self.reloading.lock().await;
         let read = read(&self.path)?;
         let loaded = &read.loaded;

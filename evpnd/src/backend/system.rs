@@ -4,6 +4,7 @@ use super::{ConfigSource, msec};
 use crate::api::backend::{Answer, ApiError};
 use evpn_api::config::{ConfigChange, ConfigValue, EffectiveConfig, Reloaded};
 use evpn_api::system::Version;
+use evpn_config::Effect;
 use evpn_engine::Now;
 use std::fs;
 use std::time::Duration;
@@ -38,12 +39,22 @@ pub(super) fn effective_config(source: ConfigSource, now: Now) -> EffectiveConfi
     }
 }
 
+/// What only a restart takes is no mistake in the files.
+fn remedy(problems: &[String]) -> &'static str {
+    let effect = format!("({})", Effect::Restart.as_str());
+    if problems.iter().all(|problem| problem.ends_with(&effect)) {
+        "systemctl restart evpnd takes it"
+    } else {
+        "mend the files, then evpnctl config reload"
+    }
+}
+
 pub(super) fn reloaded(outcome: super::sources::Reload) -> Answer<Reloaded> {
     let changes = outcome.map_err(|problems| {
         let count = problems.len();
         let noun = if count == 1 { "problem" } else { "problems" };
         ApiError::unprocessable(format!("the configuration has {count} {noun}; nothing changed"))
-            .remedy("mend the files, then evpnctl config reload")
+            .remedy(remedy(&problems))
             .details(problems)
     })?;
     let change = |(text, effect): (String, String)| {
@@ -52,4 +63,21 @@ pub(super) fn reloaded(outcome: super::sources::Reload) -> Answer<Reloaded> {
         ConfigChange { text, effect }
     };
     Ok(Reloaded { changes: changes.into_iter().map(change).collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_a_restart_takes_is_no_mistake_in_the_files() {
+        let of_restart = "router.as: 65001 -> 65002 (needs a restart)".to_owned();
+        let refused = |problems: &[String]| {
+            let answer = reloaded(Err(problems.to_vec()));
+            format!("{:?}", answer.unwrap_err())
+        };
+        assert!(refused(std::slice::from_ref(&of_restart)).contains("systemctl restart evpnd"));
+        let both = [of_restart, "evpnd.toml:3: unknown key".to_owned()];
+        assert!(refused(&both).contains("mend the files"));
+    }
 }
