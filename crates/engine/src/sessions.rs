@@ -423,7 +423,8 @@ impl Engine {
             (true, false, _) => self.start(now, index),
             (false, false, _) if again => self.reset(now, index, StopReason::ConfigChanged),
             (false, false, Change::ResetNeeded) => self.stop(now, index, StopReason::ConfigChanged),
-            _ => {}
+            // What it holds already may be more than a new limit allows.
+            _ => Ribs::FAMILIES.iter().for_each(|family| self.check_limit(now, index, *family)),
         }
     }
 

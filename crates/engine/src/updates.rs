@@ -129,10 +129,11 @@ impl Engine {
 
     /// RFC 4486 section 4: a neighbour that announces more than it may is stopped, before what it
     /// announces takes the room of others.
-    fn check_limit(&mut self, now: Now, index: PeerIdx, family: Family) {
+    pub(crate) fn check_limit(&mut self, now: Now, index: PeerIdx, family: Family) {
         let held = self.ribs.get(family).map_or(0, |rib| rib.table.counts(index).held);
         let Some(peer) = self.peer_mut(index) else { return };
-        let limit = peer.settings.max_prefix.and_then(|max| usize::try_from(max).ok());
+        let limit = peer.settings.max_prefix.filter(|_| peer.up.is_some());
+        let limit = limit.and_then(|max| usize::try_from(max).ok());
         if limit.is_some_and(|max| held > max) && !peer.is_over_limit {
             peer.is_over_limit = true;
             self.stop(now, index, StopReason::MaximumPrefixes);

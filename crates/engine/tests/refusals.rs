@@ -356,4 +356,8 @@ fn a_neighbour_that_announces_more_than_it_may_is_stopped_until_somebody_lets_it
     net.reconfigure(0, |settings| settings.neighbors[0].max_prefix = None);
     net.advance(Duration::from_secs(30));
     assert_eq!(state(&net), SessionState::Established, "and so does another limit");
+    more(&mut net, 100, 120);
+    assert_eq!(state(&net), SessionState::Established);
+    net.reconfigure(0, |settings| settings.neighbors[0].max_prefix = Some(10));
+    assert_eq!(state(&net), SessionState::Idle, "what it holds already counts");
 }
