@@ -120,7 +120,8 @@ impl FarEnd {
     fn change(&mut self, now: Now, port: Result<RouterPort, Obstacle>, router: Option<Ipv6Addr>) {
         let before = self.obstacle().map(|(obstacle, _)| obstacle);
         (self.port, self.router) = (port, router);
-        if self.obstacle().map(|(obstacle, _)| obstacle) != before {
+        let is_new = self.since == Time::ZERO;
+        if is_new || self.obstacle().map(|(obstacle, _)| obstacle) != before {
             self.since = now.time;
         }
     }

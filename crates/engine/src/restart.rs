@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// How long a neighbour without graceful restart, which need not send End-of-RIB, may take to tell
 /// its routes.
-const SILENT_NEIGHBOUR_TAKES: Duration = Duration::from_secs(10);
+pub(crate) const SILENT_NEIGHBOUR_TAKES: Duration = Duration::from_secs(10);
 
 /// Where we are.
 #[derive(Debug)]

@@ -27,7 +27,7 @@ fn the_views_say_what_the_tables_hold() {
     assert_eq!((neighbor.received.held, neighbor.advertised), (5, 5));
     assert_eq!(neighbor.received.rejected, 0);
     assert!(neighbor.end_of_rib_sent && neighbor.end_of_rib_received);
-    assert!(!neighbor.owes_end_of_rib());
+    assert!(!neighbor.owes_end_of_rib(view.now().time));
 
     let vnis = view.vnis();
     assert_eq!(vnis.len(), 2);

@@ -3,6 +3,7 @@
 use super::View;
 use crate::interface::{FarEnd, Obstacle};
 use crate::peer::{Faults, Peer};
+use crate::restart::SILENT_NEIGHBOUR_TAKES;
 use crate::settings::NeighborSettings;
 use evpn_proto::bgp::message::{Capability, Family};
 use evpn_proto::bgp::session::{Session, SessionState};
@@ -75,9 +76,11 @@ impl Neighbor<'_> {
         !self.families.is_empty()
     }
 
-    /// Whether it has still to tell its routes: the session stands, it promised an End-of-RIB by
-    /// its graceful restart capability, and none came.
-    pub fn owes_end_of_rib(&self) -> bool {
+    /// Whether it has still to tell its routes: the session stands and no End-of-RIB has come. One
+    /// that did not promise any by its graceful restart capability need not send it, and is given
+    /// some seconds.
+    pub fn owes_end_of_rib(&self, now: Time) -> bool {
+        let fresh = self.session.uptime(now).is_some_and(|up| up < SILENT_NEIGHBOUR_TAKES);
         let promised = |family: Family| {
             self.session.negotiated().is_some_and(|negotiated| {
                 negotiated.received.capabilities.iter().any(|c| match c {
@@ -88,7 +91,8 @@ impl Neighbor<'_> {
                 })
             })
         };
-        self.families.iter().any(|state| !state.end_of_rib_received && promised(state.family))
+        let mut untold = self.families.iter().filter(|state| !state.end_of_rib_received);
+        untold.any(|state| fresh || promised(state.family))
     }
 }
 
