@@ -4,6 +4,7 @@
 //!
 //! **An order that takes a site out of service says for how long and why.**
 
+pub(crate) mod habits;
 #[cfg(test)]
 mod tests;
 mod unicast;

@@ -99,6 +99,9 @@ pub struct PeerSummary {
     pub pfx_rcd: u64,
     /// Routes advertised to it, of all families.
     pub pfx_snt: u64,
+    /// Families that we offer and an established neighbour does not: no route of them is exchanged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub families_not_negotiated: Vec<AddressFamily>,
     /// How often the session came up.
     pub connections_established: u64,
     /// How often it went down again.

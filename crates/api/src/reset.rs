@@ -53,6 +53,14 @@ impl From<IpAddr> for Whom {
 }
 
 impl Whom {
+    /// What to say to `ip route get`.
+    fn route(&self) -> String {
+        match (&self.id, self.address) {
+            (NeighborId::Interface(name), Some(address)) => format!("{address} dev {name}"),
+            (id, _) => id.to_string(),
+        }
+    }
+
     /// What to say to `ping` (RFC 4007 section 11).
     fn reach(&self) -> String {
         match (&self.id, self.address) {
@@ -94,7 +102,8 @@ pub enum Cause {
         /// What we said.
         ours: u32,
     },
-    /// It accepts the connection and closes it before an OPEN: it knows no neighbour of our address.
+    /// It accepts the connection and closes it before an OPEN: it knows no neighbour of our address,
+    /// or holds it down.
     WrongSource {
         /// The address that we came from, where it is known.
         ours: Option<IpAddr>,
@@ -238,14 +247,18 @@ impl Cause {
             }
             Self::OurAsRefused { ours } => format!("it refuses our AS {ours}"),
             Self::WrongSource { ours: Some(ours) } => {
-                format!("it closes the connection at once: it seems not to expect us at {ours}")
+                format!(
+                    "it closes the connection at once: it seems not to expect us at {ours}, or to \
+                     hold us down"
+                )
             }
             Self::WrongSource { ours: None } => {
-                "it closes the connection at once: it seems not to expect our address".into()
+                "it closes the connection at once: it seems not to expect us, or to hold us down"
+                    .into()
             }
             Self::TcpRefused { port } => format!("TCP port {port}: connection refused"),
             Self::TcpTimeout { port } => format!("TCP port {port}: no answer"),
-            Self::NoRoute => "no route to it".into(),
+            Self::NoRoute => "no way to it: no route, or nobody at its address".into(),
             Self::NotConnected => "it is not on a connected network".into(),
             Self::NoCommonFamily { ours, theirs } => {
                 let theirs = if theirs.is_empty() { "none" } else { theirs };
@@ -281,7 +294,7 @@ impl Cause {
                 LinkFault::NoLinkLocal => format!("interface {name} has no link-local address"),
                 LinkFault::NoRouter => format!("no router advertisement heard on {name} yet"),
             },
-            Self::MaxPrefix { limit } => format!("it sent more than {limit} routes"),
+            Self::MaxPrefix { limit } => format!("it sent more than {limit} routes of one family"),
             Self::Malformed { what } => format!("it sent a malformed message: {what}"),
             Self::Notified { code, subcode, what } if what.is_empty() => {
                 format!("it closed the session: NOTIFICATION {code}/{subcode}")
@@ -297,7 +310,7 @@ impl Cause {
 
     /// What an operator can do about it.
     pub fn remedy(&self, peer: &Whom) -> Option<String> {
-        let (reach, peer) = (peer.reach(), &peer.id);
+        let (reach, route, peer) = (peer.reach(), peer.route(), &peer.id);
         Some(match self {
             Self::WrongAs { received, .. } => {
                 format!("set `as = {received}` for neighbor {peer}, or correct it there")
@@ -305,18 +318,21 @@ impl Cause {
             Self::OurAsRefused { ours } => {
                 format!("configure AS {ours} for us at {peer}, or correct ours")
             }
+            Self::WrongSource { .. } if matches!(peer, NeighborId::Interface(_)) => {
+                format!("look there for the neighbor on the link to our {peer}, and for a shutdown")
+            }
             Self::WrongSource { .. } => format!(
-                "set `update-source` of neighbor {peer} to the address that it has for us; \
-                 `ip route get {reach}` shows the one in use"
+                "set `update-source` of neighbor {peer} to the address that it has for us \
+                 (`ip route get {route}` shows the one in use), or look for a shutdown there"
             ),
             Self::TcpRefused { .. } => {
                 format!("start BGP at {peer}, or correct the address that it listens on")
             }
             Self::TcpTimeout { port } => format!(
-                "`ping {reach}`; then look for a firewall on TCP {port} and for a password that \
-                 differs"
+                "`ping {reach}`; then look for a firewall on TCP {port}, for a password that \
+                 differs, and for `ttl-security` at one end only"
             ),
-            Self::NoRoute => format!("`ip route get {reach}`: bring up the underlay"),
+            Self::NoRoute => format!("`ip route get {route}`; with a route: does it answer there?"),
             Self::NotConnected => {
                 format!("set `multihop` for neighbor {peer}, or use its address on the link")
             }
@@ -340,7 +356,7 @@ impl Cause {
                 format!("`ip link show {peer}`")
             }
             Self::BfdDown | Self::LinkDown => {
-                format!("`ip route get {reach}`, then look at that link")
+                format!("`ip route get {route}`, then look at that link")
             }
             Self::Interface { name, fault } => match fault {
                 LinkFault::Missing => "`ip link` shows those that there are".into(),
@@ -367,6 +383,9 @@ impl Cause {
             }
             Self::Notified { code: 6, subcode: 2, .. } => {
                 format!("it was shut down there: enable us at {peer}")
+            }
+            Self::Notified { code: 6, subcode: 3, .. } => {
+                format!("it has removed us: name us as a neighbor at {peer} again")
             }
             Self::AdminDown => format!("remove `shutdown` from neighbor {peer}"),
             Self::Malformed { .. } | Self::Notified { .. } => {
@@ -448,5 +467,9 @@ mod tests {
         assert!(ping.starts_with("`ping fe80::1%swp1`"), "{ping}");
         let set = Cause::AdminDown.remedy(&peer).unwrap();
         assert_eq!(set, "remove `shutdown` from neighbor swp1");
+        let closed = Cause::WrongSource { ours: None }.remedy(&peer).unwrap();
+        assert!(!closed.contains("update-source"), "{closed}");
+        let route = Cause::NoRoute.remedy(&peer).unwrap();
+        assert!(route.starts_with("`ip route get fe80::1 dev swp1`"), "{route}");
     }
 }

@@ -47,6 +47,15 @@ pub(crate) fn summary(summary: &Summary, notation: AsNotation) -> String {
             if up { peer.pfx_snt.to_string() } else { "-".to_owned() },
             name_of(peer),
         ]);
+        if !peer.families_not_negotiated.is_empty() {
+            let missing: Vec<String> =
+                peer.families_not_negotiated.iter().map(ToString::to_string).collect();
+            let missing = missing.join(", ");
+            table.note(&format!("not negotiated: {missing}"));
+            table.remedy(&format!(
+                "activate it for us at {id}, or take it out of `families` of neighbor {id}"
+            ));
+        }
         if let Some(reset) = peer.last_reset.as_ref().filter(|_| !up) {
             let ago = duration(reset.last_reset_timer_msecs);
             table.note(&format!("{} ({ago} ago)", reset.last_reset_due_to));

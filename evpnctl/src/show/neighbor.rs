@@ -183,7 +183,7 @@ const fn sides(capability: &CapabilityState) -> &'static str {
 fn graceful_restart(state: &GracefulRestartState) -> String {
     if !(state.advertised && state.received) {
         let (we, it) = (yes_no(state.advertised), yes_no(state.received));
-        return format!("not negotiated: we offer it {we}, the neighbor {it}");
+        return format!("in no family: we offer it {we}, the neighbor {it}");
     }
     let theirs = or_dash(state.remote_restart_time_sec);
     let mut text = format!(

@@ -41,6 +41,13 @@ pub(super) fn names(families: &[Family]) -> String {
     families.iter().map(|family| name(*family)).collect::<Vec<_>>().join(", ")
 }
 
+/// Families that we offer and an established neighbour does not.
+pub(super) fn missing(neighbor: &Neighbor<'_>) -> impl Iterator<Item = AddressFamily> + use<> {
+    let agreed = neighbor.session.negotiated().filter(|_| neighbor.is_established());
+    let missing = agreed.map(|agreed| agreed.missing_families()).unwrap_or_default();
+    missing.into_iter().filter_map(to_api)
+}
+
 /// Routes held, of each family.
 pub(super) fn counts(view: View<'_>) -> Vec<(AddressFamily, u64)> {
     let known = view.route_counts().into_iter();

@@ -5,6 +5,7 @@
 use super::DataplaneReport;
 use super::consistency::mode;
 use crate::peer_io::{ListenerState, lock};
+use evpn_api::AddressFamily;
 use evpn_api::system::{Check, Health};
 use evpn_dataplane::object::Mode;
 use evpn_engine::view::View;
@@ -18,6 +19,8 @@ pub(super) struct Seen {
     enabled: usize,
     /// Neighbours that are not Established, each with why.
     down: Vec<String>,
+    /// Neighbours that are, without a family that we offer.
+    lacking: Vec<String>,
     /// Neighbours that have still to tell their routes.
     owing: Vec<String>,
     /// How the last reading stands: its age in seconds where it is fresh, or what is the matter.
@@ -25,16 +28,18 @@ pub(super) struct Seen {
 }
 
 pub(super) fn see(view: View<'_>) -> Seen {
-    let neighbors = view.neighbors();
+    let (neighbors, now) = (view.neighbors(), view.now().time);
     let enabled: Vec<&Neighbor<'_>> = neighbors.iter().filter(|n| !n.settings.shutdown).collect();
     // A dynamic one that is away is nothing to wait for.
     let down = enabled.iter().filter(|n| !n.is_established() && n.dynamic.is_none());
-    let owing = enabled.iter().filter(|n| n.owes_end_of_rib());
+    let lacking = enabled.iter().filter_map(|n| lacks(n));
+    let owing = enabled.iter().filter(|n| n.owes_end_of_rib(now));
     Seen {
         mode: view.mode(),
         is_restarting: view.is_restarting(),
         enabled: enabled.len(),
         down: down.map(|n| why_down(view, n)).collect(),
+        lacking: lacking.collect(),
         owing: owing.map(|n| n.id().to_string()).collect(),
         feed: view.energy().map(|energy| match (energy.reading_age, energy.feed_error) {
             (Some(age), _) if !energy.is_stale => Ok(age.as_secs()),
@@ -51,6 +56,14 @@ fn why_down(view: View<'_>, neighbor: &Neighbor<'_>) -> String {
         Some(reset) => format!("{id}: {}", reset.last_reset_due_to),
         None => format!("{id}: {state}"),
     }
+}
+
+/// Who does not know of route target constraints is told everything, and that is all.
+fn lacks(neighbor: &Neighbor<'_>) -> Option<String> {
+    let missing = super::family::missing(neighbor).filter(|f| *f != AddressFamily::RtConstraint);
+    let missing: Vec<String> = missing.map(|family| family.to_string()).collect();
+    let id = neighbor.id();
+    (!missing.is_empty()).then(|| format!("{id}: {} not negotiated", missing.join(", ")))
 }
 
 /// The checks, in the order in which they pass at start.
@@ -101,7 +114,8 @@ fn kernel(seen: &Seen) -> Result<String, String> {
 fn peers(seen: &Seen) -> Result<String, String> {
     let up = seen.enabled.saturating_sub(seen.down.len());
     let text = format!("{up} of {} established", seen.enabled);
-    if seen.down.is_empty() { Ok(text) } else { Err(format!("{text}; {}", seen.down.join("; "))) }
+    let wrong: Vec<&str> = seen.down.iter().chain(&seen.lacking).map(String::as_str).collect();
+    if wrong.is_empty() { Ok(text) } else { Err(format!("{text}; {}", wrong.join("; "))) }
 }
 
 fn all_told(seen: &Seen) -> Result<String, String> {

@@ -76,6 +76,7 @@ fn peer_summary(view: View<'_>, neighbor: &seen::Neighbor<'_>) -> PeerSummary {
         peer_uptime_msec: since.map(msec),
         pfx_rcd: count(neighbor.received.held),
         pfx_snt: count(neighbor.advertised),
+        families_not_negotiated: family::missing(neighbor).collect(),
         connections_established: session.times_established(),
         connections_dropped: dropped(neighbor),
         last_reset: last_reset(view, neighbor),

@@ -9,7 +9,7 @@ use evpn_proto::bgp::message::Notification;
 use evpn_proto::bgp::role::Role;
 use evpn_proto::bgp::session::{
     Detector, Notice, OpenRefusal, PeerAs, Reason, SessionState, StopReason, TransportError,
-    describe_notification,
+    describe_notification, notification_meaning,
 };
 use evpn_proto::types::Time;
 
@@ -148,6 +148,7 @@ fn of_refusal(neighbor: &Neighbor<'_>, refusal: OpenRefusal) -> Cause {
 }
 
 fn of_notification(neighbor: &Neighbor<'_>, notification: &Notification) -> Cause {
+    let notification = &notification_meaning(notification);
     let Notification { code, subcode, .. } = *notification;
     match (code, subcode) {
         (2, 2) => Cause::OurAsRefused { ours: neighbor.session.config().local_as.0 },

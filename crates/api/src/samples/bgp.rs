@@ -31,6 +31,7 @@ fn down(peer: &Whom, state: SessionState, cause: &Cause, ago_msec: u64) -> PeerS
         peer_uptime_msec: None,
         pfx_rcd: 0,
         pfx_snt: 0,
+        families_not_negotiated: Vec::new(),
         connections_established: 0,
         connections_dropped: 0,
         last_reset: Some(LastReset::new(cause, peer, ago_msec)),
@@ -61,7 +62,11 @@ pub fn summary() -> Summary {
         ..up.clone()
     };
     let guest = PeerSummary { dynamic_group: Some("guests".into()), ..up.clone() };
-    let unnumbered = PeerSummary { id_type: "interface".into(), ..up.clone() };
+    let unnumbered = PeerSummary {
+        id_type: "interface".into(),
+        families_not_negotiated: vec![AddressFamily::L2VpnEvpn],
+        ..up.clone()
+    };
     peers.insert(v4(10, 0, 0, 2).into(), up);
     peers.insert(v4(10, 0, 0, 3).into(), guest);
     peers.insert(SPINE6.into(), up6);

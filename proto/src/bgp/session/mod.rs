@@ -57,7 +57,8 @@ pub use events::{
 };
 pub use history::{EVENTS_MAX, Event, EventKind, MessageCounts, RefreshStep, Reset};
 pub use notification::{
-    SHUTDOWN_TEXT_OCTETS_MAX, describe as describe_notification, shutdown_text,
+    SHUTDOWN_TEXT_OCTETS_MAX, describe as describe_notification, meaning as notification_meaning,
+    shutdown_text,
 };
 pub use open::{Negotiated, Notice, PeerKind};
 pub use reason::{OpenRefusal, Reason, StopReason};

@@ -100,6 +100,11 @@ pub(super) const fn is_hard_reset(notification: &Notification) -> bool {
     notification.code == code::CEASE && notification.subcode == cease::HARD_RESET
 }
 
+/// What a NOTIFICATION is about: what a hard reset wraps, or itself.
+pub fn meaning(notification: &Notification) -> Notification {
+    unwrap_hard_reset(notification).unwrap_or_else(|| notification.clone())
+}
+
 /// What a hard reset wraps, if it says so.
 fn unwrap_hard_reset(notification: &Notification) -> Option<Notification> {
     match notification.data.get(..2)? {

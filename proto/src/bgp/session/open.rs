@@ -104,6 +104,13 @@ impl Negotiated {
         self.graceful_restart.as_ref().is_some_and(|restart| restart.notification)
     }
 
+    /// Families that we offer and the neighbor does not, ascending.
+    pub fn missing_families(&self) -> Vec<Family> {
+        let mut missing = offered_families(&self.sent);
+        missing.retain(|family| !self.families.contains(family));
+        missing
+    }
+
     /// What works less well than the operator may expect.
     pub fn notices(&self) -> Vec<Notice> {
         let mut notices = Vec::new();
@@ -112,6 +119,8 @@ impl Negotiated {
                 ours: offered_families(&self.sent),
                 theirs: offered_families(&self.received),
             });
+        } else if !self.missing_families().is_empty() {
+            notices.push(Notice::FamiliesMissing(self.missing_families()));
         }
         if !self.four_octet_as {
             notices.push(Notice::TwoOctetAs);
@@ -133,6 +142,8 @@ pub enum Notice {
         /// What the neighbor offers, ascending.
         theirs: Vec<Family>,
     },
+    /// Routes are exchanged, but none of these families.
+    FamiliesMissing(Vec<Family>),
     /// The neighbor knows AS numbers of two octets only.
     TwoOctetAs,
     /// A dead neighbor will not be noticed by silence.
@@ -151,6 +162,11 @@ impl fmt::Display for Notice {
                 "no address family in common, no route is exchanged: we offer {}, the neighbor {}; activate one of ours for us there",
                 list(ours),
                 list(theirs)
+            ),
+            Self::FamiliesMissing(missing) => write!(
+                f,
+                "the neighbor does not offer {}, no route of it is exchanged: activate it for us there, or take it out of `families`",
+                list(missing)
             ),
             Self::TwoOctetAs => write!(
                 f,

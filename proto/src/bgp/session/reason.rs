@@ -330,12 +330,22 @@ impl Reason {
         }
     }
 
-    /// Whether one side's OPEN is not acceptable to the other: only people can mend that.
+    /// Whether one side does not want the session as it is: only people can mend that.
     pub(super) const fn is_verdict(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused(_) | Self::PeerNotification(Notification { code: code::OPEN, .. })
-        )
+        match self {
+            Self::Refused(_) => true,
+            Self::PeerNotification(n) => {
+                let is_final = matches!(
+                    n.subcode,
+                    cease::MAXIMUM_PREFIXES
+                        | cease::ADMIN_SHUTDOWN
+                        | cease::DECONFIGURED
+                        | cease::HARD_RESET
+                );
+                n.code == code::OPEN || (n.code == code::CEASE && is_final)
+            }
+            _ => false,
+        }
     }
 
     /// Whether the neighbor only sent us away.

@@ -99,6 +99,8 @@ fn no_capabilities_at_all_mean_ipv4_unicast_and_two_octet_as_numbers() {
     script.establish(Open { capabilities: Vec::new(), ..peer_open() });
     let negotiated = script.session.negotiated().unwrap();
     assert_eq!(negotiated.families, [Family::IPV4_UNICAST]);
+    let notice = negotiated.notices()[0].to_string();
+    assert!(notice.contains("does not offer l2vpn-evpn, no route of it"), "{notice}");
     assert!(!negotiated.four_octet_as && !negotiated.route_refresh);
     assert_eq!(negotiated.send_length_max, 4096);
     assert_eq!(negotiated.receive_length_max, 65535, "we did offer it");

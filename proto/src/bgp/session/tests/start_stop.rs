@@ -101,6 +101,22 @@ fn the_reason_that_matters_is_not_hidden_by_what_follows_from_it() {
 }
 
 #[test]
+fn a_shutdown_there_stays_the_reason_though_the_neighbor_then_closes_every_connection() {
+    let mut script = Script::new(config());
+    let connection = script.establish(peer_open());
+    script.receive(connection, ReceivedMessage::Notification(plain(6, 2)));
+    for _ in 0..2 {
+        let outputs = script.expire();
+        let [Output::Connect { connection }] = outputs[..] else { panic!("{outputs:?}") };
+        let (local, remote) = (address(1), address(2));
+        script.handle(Input::Connected { connection, local, remote });
+        script.handle(Input::Closed { connection, error: TransportError::Closed });
+        let reason = script.last_reason();
+        assert!(reason.contains("Administrative Shutdown"), "{reason}");
+    }
+}
+
+#[test]
 fn jitter_shortens_by_at_most_a_quarter_and_differs() {
     let mut jitter = Jitter::new(42);
     let base = seconds(100);
