@@ -102,6 +102,9 @@ pub struct PeerSummary {
     /// Families that we offer and an established neighbour does not: no route of them is exchanged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub families_not_negotiated: Vec<AddressFamily>,
+    /// Families of which nothing is heard any more after an error (RFC 7606 section 2).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub families_given_up: Vec<AddressFamily>,
     /// How often the session came up.
     pub connections_established: u64,
     /// How often it went down again.

@@ -78,7 +78,7 @@ pub(crate) struct Peer {
 pub(crate) struct Up {
     pub(crate) connection: ConnectionId,
     pub(crate) negotiated: Arc<Negotiated>,
-    /// Families in common that were not given up after an error.
+    /// Families in common.
     pub(crate) families: BTreeMap<Family, Exchange>,
     /// Octets sent that the socket has not taken.
     pub(crate) in_flight: usize,
@@ -97,6 +97,16 @@ pub(crate) struct Exchange {
     pub(crate) group: GroupKey,
     pub(crate) end_of_rib_sent: bool,
     pub(crate) end_of_rib_received: bool,
+    /// Nothing of it is heard any more after an error (RFC 7606 section 2). What we tell is told
+    /// all the same: else the neighbour would keep what it was told before.
+    pub(crate) given_up: bool,
+}
+
+impl Exchange {
+    /// Whether nothing more of it is waited for.
+    const fn is_told(&self) -> bool {
+        self.end_of_rib_received || self.given_up
+    }
 }
 
 impl Up {
@@ -105,14 +115,19 @@ impl Up {
         self.families.get(&family)
     }
 
+    /// Whether what the neighbour says of a family counts.
+    pub(crate) fn hears(&self, family: Family) -> bool {
+        self.exchange(family).is_some_and(|exchange| !exchange.given_up)
+    }
+
     /// Whether the neighbour has told everything, of every family.
     pub(crate) fn has_told_all(&self) -> bool {
-        self.families.values().all(|exchange| exchange.end_of_rib_received)
+        self.families.values().all(Exchange::is_told)
     }
 
     /// Whether it has said all that it wants, if it says such things.
     pub(crate) fn has_said_its_wants(&self) -> bool {
-        self.exchange(Family::RT_CONSTRAINT).is_none_or(|exchange| exchange.end_of_rib_received)
+        self.exchange(Family::RT_CONSTRAINT).is_none_or(Exchange::is_told)
     }
 
     /// Whether its memberships are known, so that what it wants of EVPN is (RFC 4684 section 6).
@@ -227,6 +242,7 @@ impl Peer {
             },
             end_of_rib_sent: false,
             end_of_rib_received: false,
+            given_up: false,
         };
         let spoken = negotiated.families.iter().filter(|family| Ribs::FAMILIES.contains(family));
         let families = spoken.map(|family| (*family, exchange(*family))).collect();

@@ -59,10 +59,9 @@ impl Refreshes {
         self.incoming.values().min().copied()
     }
 
-    /// The family was given up.
+    /// The neighbour is not heard in this family any more.
     pub(crate) fn forget(&mut self, family: Family) {
         self.incoming.remove(&family);
-        self.outgoing.remove(&family);
     }
 }
 
@@ -113,7 +112,7 @@ impl Engine {
     /// Asks the neighbour to send its routes again, if it offers that.
     pub(crate) fn request_refresh(&mut self, now: Now, index: PeerIdx, family: Family) {
         let Some(peer) = self.peer_mut(index) else { return };
-        let offers = |up: &&mut Up| up.negotiated.route_refresh && up.exchange(family).is_some();
+        let offers = |up: &&mut Up| up.negotiated.route_refresh && up.hears(family);
         let Some(up) = peer.up.as_mut().filter(offers) else { return };
         let request = send(index, up, family, REQUEST);
         peer.session.note_refresh(now.time, family, RefreshStep::Asked);
@@ -144,7 +143,7 @@ impl Engine {
         if up.exchange(family).is_none() {
             return;
         }
-        let enhanced = up.negotiated.enhanced_route_refresh;
+        let enhanced = up.negotiated.enhanced_route_refresh && up.hears(family);
         match subtype {
             REQUEST => self.send_again(now, index, family),
             BEGIN if enhanced => self.refresh_begins(now, index, family),

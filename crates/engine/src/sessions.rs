@@ -216,7 +216,8 @@ impl Engine {
     fn down(&mut self, now: Now, index: PeerIdx, routes: Routes) {
         let Some(peer) = self.peer_mut(index) else { return };
         let families = peer.up.take().map(|up| up.families).unwrap_or_default();
-        let exchanged: Vec<Family> = families.keys().copied().collect();
+        let heard = families.iter().filter(|(_, exchange)| !exchange.given_up);
+        let heard: Vec<Family> = heard.map(|(family, _)| *family).collect();
         for (family, exchange) in families {
             self.leave_group(family, exchange.group, index);
         }
@@ -227,7 +228,7 @@ impl Engine {
         let mut keeps = false;
         for family in Ribs::FAMILIES {
             // Of a family that was given up there is nothing to keep.
-            if !kept.contains(&family) || !exchanged.contains(&family) {
+            if !kept.contains(&family) || !heard.contains(&family) {
                 self.drop_paths(index, family, Which::All);
                 continue;
             }
@@ -413,6 +414,8 @@ impl Engine {
         let moves = wanted.route_reflector_client != peer.settings.route_reflector_client
             || wanted.aigp != peer.settings.aigp;
         let change = if moves { Change::ResetNeeded } else { change };
+        // What another AS told is not this one's.
+        let is_another = wanted.session.peer_as != peer.settings.session.peer_as;
         let (shutdown, text) = (wanted.shutdown, wanted.shutdown_message.clone());
         let again = peer.is_over_limit && wanted.max_prefix != peer.settings.max_prefix;
         peer.settings = wanted;
@@ -426,10 +429,27 @@ impl Engine {
             // What it holds already may be more than a new limit allows.
             _ => Ribs::FAMILIES.iter().for_each(|family| self.check_limit(now, index, *family)),
         }
+        if is_another {
+            self.forget_kept(index);
+        }
     }
 
     pub(crate) fn stop(&mut self, now: Now, index: PeerIdx, reason: StopReason) {
+        let begins_anew = matches!(
+            reason,
+            StopReason::AdminShutdown { .. } | StopReason::Reset { .. } | StopReason::Deconfigured
+        );
         self.session(now, index, session::Input::Stop { reason });
+        if begins_anew {
+            self.forget_kept(index);
+        }
+    }
+
+    /// What is kept for the return of a neighbour that is away goes: somebody wants to begin anew.
+    fn forget_kept(&mut self, index: PeerIdx) {
+        if self.peer(index).is_some_and(|peer| peer.up.is_none() && peer.stale_until.is_some()) {
+            self.drop_all_paths(index, Which::All);
+        }
     }
 
     /// Every session ends without a word, so that neighbours keep our routes while we are away.

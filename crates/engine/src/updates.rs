@@ -6,6 +6,7 @@
 use crate::add_path::Announced;
 use crate::engine::Engine;
 use crate::io::{Event, Now, Output};
+use crate::peer::Peer;
 use crate::settings::Settings;
 use crate::unicast::captures;
 use evpn_dataplane::facts::Link;
@@ -54,7 +55,8 @@ impl Engine {
     /// RFC 4724 section 2: the neighbour has told everything of a family.
     fn end_of_rib(&mut self, index: PeerIdx, family: Family) {
         let Some(up) = self.peer_mut(index).and_then(|peer| peer.up.as_mut()) else { return };
-        let Some(exchange) = up.families.get_mut(&family) else { return };
+        let exchange = up.families.get_mut(&family).filter(|exchange| !exchange.given_up);
+        let Some(exchange) = exchange else { return };
         exchange.end_of_rib_received = true;
         let has_told_all = up.has_told_all();
         self.drop_paths(index, family, Which::Stale);
@@ -69,7 +71,7 @@ impl Engine {
     /// Whether UPDATEs of a family count.
     fn exchanges(&self, index: PeerIdx, family: Family) -> bool {
         let up = self.peer(index).and_then(|peer| peer.up.as_ref());
-        up.is_some_and(|up| up.exchange(family).is_some())
+        up.is_some_and(|up| up.hears(family))
     }
 
     fn withdraw(&mut self, from: PathKey, key: &RouteKey) {
@@ -128,13 +130,14 @@ impl Engine {
     }
 
     /// RFC 4486 section 4: a neighbour that announces more than it may is stopped, before what it
-    /// announces takes the room of others.
+    /// announces takes the room of others. What is kept of a former session is not what it announces.
     pub(crate) fn check_limit(&mut self, now: Now, index: PeerIdx, family: Family) {
-        let held = self.ribs.get(family).map_or(0, |rib| rib.table.counts(index).held);
+        let counts = self.ribs.get(family).map(|rib| rib.table.counts(index)).unwrap_or_default();
+        let told = counts.held.saturating_sub(counts.stale);
         let Some(peer) = self.peer_mut(index) else { return };
         let limit = peer.settings.max_prefix.filter(|_| peer.up.is_some());
         let limit = limit.and_then(|max| usize::try_from(max).ok());
-        if limit.is_some_and(|max| held > max) && !peer.is_over_limit {
+        if limit.is_some_and(|max| told > max) && !peer.is_over_limit {
             peer.is_over_limit = true;
             self.stop(now, index, StopReason::MaximumPrefixes);
         }
@@ -162,15 +165,22 @@ impl Engine {
         }
     }
 
-    /// RFC 7606 section 2, "AFI/SAFI disable": the family's routes go, and no more are heard.
+    /// RFC 7606 section 2, "AFI/SAFI disable": the family's routes go, and no more are heard. Ours
+    /// are told as before.
     fn disable(&mut self, index: PeerIdx, family: Family) {
         let up = self.peer_mut(index).and_then(|p| p.up.as_mut());
-        let Some(up) = up else { return };
+        let Some(up) = up.filter(|up| up.hears(family)) else { return };
         up.refreshes.forget(family);
-        let exchange = up.families.remove(&family);
+        if let Some(exchange) = up.families.get_mut(&family) {
+            exchange.given_up = true;
+        }
         let has_told_all = up.has_told_all();
-        if let Some(exchange) = exchange {
-            self.leave_group(family, exchange.group, index);
+        if let Some(id) = self.peer(index).map(Peer::id) {
+            let text = format!(
+                "{family} is given up after an error: nothing of it is heard until the session \
+                 begins again (evpnctl clear bgp {id})"
+            );
+            self.output(Output::Event(Event::PeerErrors(id, text)));
         }
         self.drop_paths(index, family, Which::All);
         if family == Family::RT_CONSTRAINT {

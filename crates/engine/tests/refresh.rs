@@ -51,7 +51,7 @@ fn clear(net: &mut Net, leaf: usize, kind: ClearKind) {
 fn steps(net: &Net, leaf: usize) -> Vec<String> {
     let events = net.view(leaf).neighbors()[0].session.events();
     let texts = events.map(|event| event.kind.to_string());
-    texts.filter_map(|t| Some(t.strip_prefix("refresh of family 25/70: ")?.to_owned())).collect()
+    texts.filter_map(|t| Some(t.strip_prefix("refresh of l2vpn-evpn: ")?.to_owned())).collect()
 }
 
 fn refreshes_sent(net: &Net, leaf: usize) -> u64 {

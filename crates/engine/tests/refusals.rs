@@ -11,7 +11,7 @@ use evpn_engine::view::routes::{PathFate, RouteFilter};
 use evpn_engine::view::why::Fate;
 use evpn_engine::{ClearKind, Event, Input};
 use evpn_proto::bgp::attributes::{ExtCommunity, PathAttributes, PmsiTunnel, RawAttribute};
-use evpn_proto::bgp::session::{SessionState, StopReason};
+use evpn_proto::bgp::session::{PeerAs, SessionState, StopReason};
 use evpn_proto::types::{Asn, EthernetTag, Label, Rd, Route, RouteKey, RouteTarget};
 use evpn_rib::decision::Step;
 use std::collections::BTreeMap;
@@ -360,4 +360,49 @@ fn a_neighbour_that_announces_more_than_it_may_is_stopped_until_somebody_lets_it
     assert_eq!(state(&net), SessionState::Established);
     net.reconfigure(0, |settings| settings.neighbors[0].max_prefix = Some(10));
     assert_eq!(state(&net), SessionState::Idle, "what it holds already counts");
+}
+
+#[test]
+fn what_is_kept_of_a_neighbour_goes_when_somebody_wants_to_begin_anew() {
+    let kept = |net: &Net| net.view(0).neighbors()[0].received.stale;
+    let clear = |net: &mut Net| {
+        let peer = net.view(0).neighbors()[0].index;
+        let reason = StopReason::Reset { text: String::new() };
+        net.input(0, Input::Clear { peer, kind: ClearKind::Hard(reason) });
+    };
+    let shutdown = |net: &mut Net| net.reconfigure(0, |s| s.neighbors[0].shutdown = true);
+    let another = |net: &mut Net| {
+        let other = PeerAs::Exactly(Asn(65009));
+        net.reconfigure(0, |s| s.neighbors[0].session.peer_as = other);
+    };
+    let nothing = |net: &mut Net| net.reconfigure(0, |s| s.neighbors[0].max_prefix = Some(99));
+    type Act<'a> = &'a dyn Fn(&mut Net);
+    let acts: [(Act<'_>, bool); 4] =
+        [(&clear, true), (&shutdown, true), (&another, true), (&nothing, false)];
+    for (place, (act, goes)) in acts.into_iter().enumerate() {
+        let mut net = two();
+        net.learn(1, 2);
+        net.unplug(1);
+        net.advance(Duration::from_secs(95));
+        assert!(kept(&net) > 0 && net.tables(0).host(mac(2)).is_some(), "{place}");
+        act(&mut net);
+        assert_eq!(
+            (kept(&net) == 0, net.tables(0).host(mac(2)).is_none()),
+            (goes, goes),
+            "{place}"
+        );
+    }
+}
+
+#[test]
+fn what_is_kept_of_a_former_session_does_not_count_against_the_limit() {
+    let mut net = two();
+    net.learn(1, 2);
+    let held = net.view(0).neighbors()[0].received.held;
+    net.reconfigure(0, |s| s.neighbors[0].max_prefix = Some(u32::try_from(held).unwrap()));
+    net.kill(1);
+    net.start_again(1, Vec::new());
+    // Another host than before its restart, of which nobody has told that the former one is gone.
+    net.inject(0, 2, attributes(2), vec![mac_route(2, mac(77))]);
+    assert_eq!(net.view(0).neighbors()[0].session.state(), SessionState::Established);
 }

@@ -511,7 +511,8 @@ fn a_family_that_is_given_up_leaves_the_others() {
         net.learn(1, 2);
         let before = exchanged(&net, 0, other).unwrap().received;
         give_up(&mut net, given_up);
-        assert!(exchanged(&net, 0, given_up).is_none(), "{given_up}");
+        let state = exchanged(&net, 0, given_up).unwrap();
+        assert!(state.given_up && state.received.held == 0, "{given_up}");
         assert_eq!(exchanged(&net, 0, other).unwrap().received, before, "{given_up}");
         assert!(net.view(0).neighbors()[0].is_established());
         let is_evpn = given_up == Family::EVPN;
@@ -520,6 +521,11 @@ fn a_family_that_is_given_up_leaves_the_others() {
         // And what comes of it later is not heard.
         inject(&mut net, 0, 2, "10.9.0.2", &[prefix("10.77.0.0/16")]);
         assert_eq!(ways(&net, 0, prefix("10.77.0.0/16")).is_empty(), !is_evpn);
+        // What we tell is told all the same, lest the neighbour keep what is gone.
+        net.reconfigure(0, |settings| settings.unicast.prefixes.clear());
+        assert!(ways(&net, 1, loopback(1)).is_empty());
+        let told = net.leaves[0].events.iter().any(|e| e.to_string().contains("is given up"));
+        assert!(told, "{given_up}");
     }
 }
 

@@ -47,11 +47,16 @@ pub(crate) fn summary(summary: &Summary, notation: AsNotation) -> String {
             if up { peer.pfx_snt.to_string() } else { "-".to_owned() },
             name_of(peer),
         ]);
+        if !peer.families_given_up.is_empty() {
+            let families = names(&peer.families_given_up);
+            table.note(&format!("given up after an error in what it sent: {families}"));
+            table.remedy(&format!(
+                "`evpnctl show bgp neighbor {id}` has the error; `evpnctl clear bgp {id}` begins anew"
+            ));
+        }
         if !peer.families_not_negotiated.is_empty() {
-            let missing: Vec<String> =
-                peer.families_not_negotiated.iter().map(ToString::to_string).collect();
-            let missing = missing.join(", ");
-            table.note(&format!("not negotiated: {missing}"));
+            let families = names(&peer.families_not_negotiated);
+            table.note(&format!("not negotiated: {families}"));
             table.remedy(&format!(
                 "activate it for us at {id}, or take it out of `families` of neighbor {id}"
             ));
@@ -69,6 +74,10 @@ pub(crate) fn summary(summary: &Summary, notation: AsNotation) -> String {
     let total = counted(u64::from(summary.total_peers), "neighbor");
     lines.add(0, &format!("{total}, {} not established", summary.failed_peers));
     lines.into_text()
+}
+
+fn names(families: &[AddressFamily]) -> String {
+    families.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// As it calls itself or as people call it, and by which group it came.

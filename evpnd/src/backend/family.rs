@@ -48,6 +48,12 @@ pub(super) fn missing(neighbor: &Neighbor<'_>) -> impl Iterator<Item = AddressFa
     missing.into_iter().filter_map(to_api)
 }
 
+/// Families of which nothing is heard any more after an error.
+pub(super) fn given_up(neighbor: &Neighbor<'_>) -> impl Iterator<Item = AddressFamily> {
+    let given_up = neighbor.families.iter().filter(|state| state.given_up);
+    given_up.filter_map(|state| to_api(state.family))
+}
+
 /// Routes held, of each family.
 pub(super) fn counts(view: View<'_>) -> Vec<(AddressFamily, u64)> {
     let known = view.route_counts().into_iter();

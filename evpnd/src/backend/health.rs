@@ -19,7 +19,7 @@ pub(super) struct Seen {
     enabled: usize,
     /// Neighbours that are not Established, each with why.
     down: Vec<String>,
-    /// Neighbours that are, without a family that we offer.
+    /// Neighbours that are, without a family that we offer or after one was given up.
     lacking: Vec<String>,
     /// Neighbours that have still to tell their routes.
     owing: Vec<String>,
@@ -32,7 +32,7 @@ pub(super) fn see(view: View<'_>) -> Seen {
     let enabled: Vec<&Neighbor<'_>> = neighbors.iter().filter(|n| !n.settings.shutdown).collect();
     // A dynamic one that is away is nothing to wait for.
     let down = enabled.iter().filter(|n| !n.is_established() && n.dynamic.is_none());
-    let lacking = enabled.iter().filter_map(|n| lacks(n));
+    let lacking = enabled.iter().flat_map(|n| [lacks(n), gave_up(n)]).flatten();
     let owing = enabled.iter().filter(|n| n.owes_end_of_rib(now));
     Seen {
         mode: view.mode(),
@@ -64,6 +64,13 @@ fn lacks(neighbor: &Neighbor<'_>) -> Option<String> {
     let missing: Vec<String> = missing.map(|family| family.to_string()).collect();
     let id = neighbor.id();
     (!missing.is_empty()).then(|| format!("{id}: {} not negotiated", missing.join(", ")))
+}
+
+fn gave_up(neighbor: &Neighbor<'_>) -> Option<String> {
+    let families: Vec<String> =
+        super::family::given_up(neighbor).map(|family| family.to_string()).collect();
+    let id = neighbor.id();
+    (!families.is_empty()).then(|| format!("{id}: {} given up after an error", families.join(", ")))
 }
 
 /// The checks, in the order in which they pass at start.

@@ -77,6 +77,7 @@ fn peer_summary(view: View<'_>, neighbor: &seen::Neighbor<'_>) -> PeerSummary {
         pfx_rcd: count(neighbor.received.held),
         pfx_snt: count(neighbor.advertised),
         families_not_negotiated: family::missing(neighbor).collect(),
+        families_given_up: family::given_up(neighbor).collect(),
         connections_established: session.times_established(),
         connections_dropped: dropped(neighbor),
         last_reset: last_reset(view, neighbor),

@@ -32,6 +32,7 @@ fn down(peer: &Whom, state: SessionState, cause: &Cause, ago_msec: u64) -> PeerS
         pfx_rcd: 0,
         pfx_snt: 0,
         families_not_negotiated: Vec::new(),
+        families_given_up: Vec::new(),
         connections_established: 0,
         connections_dropped: 0,
         last_reset: Some(LastReset::new(cause, peer, ago_msec)),
@@ -61,7 +62,11 @@ pub fn summary() -> Summary {
         peer_uptime_msec: Some(62_000),
         ..up.clone()
     };
-    let guest = PeerSummary { dynamic_group: Some("guests".into()), ..up.clone() };
+    let guest = PeerSummary {
+        dynamic_group: Some("guests".into()),
+        families_given_up: vec![AddressFamily::L2VpnEvpn],
+        ..up.clone()
+    };
     let unnumbered = PeerSummary {
         id_type: "interface".into(),
         families_not_negotiated: vec![AddressFamily::L2VpnEvpn],

@@ -58,6 +58,8 @@ pub struct FamilyState {
     pub end_of_rib_sent: bool,
     /// It has told us everything.
     pub end_of_rib_received: bool,
+    /// After an error nothing of it is heard any more (RFC 7606 section 2).
+    pub given_up: bool,
 }
 
 impl Neighbor<'_> {
@@ -91,7 +93,8 @@ impl Neighbor<'_> {
                 })
             })
         };
-        let mut untold = self.families.iter().filter(|state| !state.end_of_rib_received);
+        let mut untold =
+            self.families.iter().filter(|state| !state.end_of_rib_received && !state.given_up);
         untold.any(|state| fresh || promised(state.family))
     }
 }
@@ -128,6 +131,7 @@ impl<'a> View<'a> {
                 advertised: updates.announced_to(peer.index),
                 end_of_rib_sent: exchange.end_of_rib_sent,
                 end_of_rib_received: exchange.end_of_rib_received,
+                given_up: exchange.given_up,
             })
         });
         let families: Vec<FamilyState> = families.collect();

@@ -163,7 +163,7 @@ impl fmt::Display for EventKind {
             Self::Ended { connection, reason } => write!(f, "connection {connection}: {reason}"),
             Self::Notice(notice) => notice.fmt(f),
             Self::Refresh { family, step } => {
-                write!(f, "refresh of family {}/{}: {step}", family.afi, family.safi)
+                write!(f, "refresh of {family}: {step}")
             }
         }
     }
