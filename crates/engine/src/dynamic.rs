@@ -1,8 +1,8 @@
 //! Neighbours that nobody named: whoever dials from within a group's `listen` is one, for as long
 //! as there is something of it.
 //!
-//! **A dynamic neighbour ends with its session**, once nothing of its routes is kept: then its
-//! number is free for the next. Who is named in the configuration is never dynamic, also while it is
+//! **A dynamic neighbour ends with its session**, once nothing of its routes is kept and its back-off
+//! is over: then its number is free for the next. Who is named in the configuration is never dynamic, also while it is
 //! shut down.
 
 use crate::engine::Engine;
@@ -110,7 +110,11 @@ impl Engine {
     /// Takes out dynamic neighbours of which nothing is left but a session that waits.
     pub(crate) fn end_dynamic(&mut self, now: Now) {
         let ended = |p: &&Peer| {
-            let waits = matches!(p.session.state(), SessionState::Idle | SessionState::Active);
+            // One that backs off is kept out by being there.
+            let waits = match p.session.state() {
+                SessionState::Idle => p.session.is_stopped(),
+                state => state == SessionState::Active,
+            };
             p.group.is_some() && waits && p.stale_until.is_none() && !p.is_over_limit
         };
         let ended: Vec<PeerIdx> = self.peers.iter().filter(ended).map(|p| p.index).collect();

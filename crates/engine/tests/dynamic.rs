@@ -102,8 +102,10 @@ fn a_neighbour_that_ends_for_good_leaves_nothing_and_its_number_is_used_again() 
     net.learn(2, 8);
     let number = index(&net, 2);
     net.unplug(1);
-    assert_eq!(names(&net), ["10.9.0.3"]);
     assert_eq!(net.tables(0).host(mac(7)), None);
+    assert_eq!(names(&net), ["10.9.0.2", "10.9.0.3"], "it would have to wait before it is let in");
+    net.advance(Duration::from_secs(2));
+    assert_eq!(names(&net), ["10.9.0.3"]);
     assert_eq!(net.tables(2).host(mac(7)), None, "the others hear of the end");
     assert_eq!(net.tables(0).host(mac(8)), Some(vtep(3)), "and lose nothing else");
     // Somebody else takes the number over: nothing of the former one is his.

@@ -140,7 +140,9 @@ impl Session {
         }
         let connection = transport.connection();
         self.hang_up_saying(now, connection, reason, words);
-        if now.saturating_since(*since) >= self.config.idle_hold_max {
+        let stood = now.saturating_since(*since);
+        self.backoff.stood(stood);
+        if stood >= self.config.idle_hold_max {
             self.backoff.reset();
         }
         let routes = match negotiated.kept_after(ending) {

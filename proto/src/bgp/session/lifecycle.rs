@@ -3,7 +3,7 @@
 //! **Every way down leads to a wait that ends by itself, unless somebody asked for a lasting stop.**
 
 use super::config::{Change, Mode};
-use super::events::{ConnectionId, Detector, Output, TransportError};
+use super::events::{ConnectionId, Detector, Direction, Output, TransportError};
 use super::history::EventKind;
 use super::reason::{Reason, StopReason};
 use super::state::{Callers, Idle, Opening, Rival, SessionState, State};
@@ -226,6 +226,9 @@ impl Session {
         }
         // Also one that the neighbor has closed: our half of it stands until we close it too.
         self.outputs.push_back(Output::Close { connection });
+        if connection.direction() == Direction::Incoming && reason.is_of_a_call() {
+            self.backoff.call_ended();
+        }
         // Callers who are sent away are told by the state; their number is the neighbor's to choose.
         if *reason != Reason::NotWanted {
             self.history.note(now, EventKind::Ended { connection, reason: reason.clone() });
@@ -237,7 +240,8 @@ impl Session {
         self.timers.disarm(Timer::ConnectRetry);
         self.timers.disarm(Timer::IdleHold);
         let stopped = matches!(&reason, Reason::Stopped(stop) if stop.is_lasting());
-        let callers = if reason.lets_callers_in() { Callers::LetIn } else { Callers::Refused };
+        let lets_in = reason.lets_callers_in() && !self.backoff.keeps_callers_out();
+        let callers = if lets_in { Callers::LetIn } else { Callers::Refused };
         self.history.reset(now, from, reason);
         if stopped {
             return State::Idle(Idle::Stopped);

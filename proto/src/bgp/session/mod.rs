@@ -83,6 +83,8 @@ pub struct Session {
     jitter: Jitter,
     backoff: Backoff,
     dials: u64,
+    /// Our own connection on which an OPEN is waited for a short time only.
+    hurried: Option<ConnectionId>,
     history: History,
     outputs: VecDeque<Output>,
 }
@@ -98,6 +100,7 @@ impl Session {
             jitter: Jitter::new(seed),
             backoff: Backoff::default(),
             dials: 0,
+            hurried: None,
             history: History::default(),
             outputs: VecDeque::new(),
         }

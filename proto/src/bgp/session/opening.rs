@@ -21,6 +21,10 @@ use std::time::Duration;
 /// The hold time until the neighbor's OPEN is there (RFC 4271 section 8.2.2 suggests 4 minutes).
 pub(super) const OPEN_HOLD_TIME: Duration = Duration::from_secs(4 * 60);
 
+/// The same for a neighbor that has called meanwhile: something else than it answers our dials, such
+/// as a listener that never reads, and its calls must not be sent away for minutes.
+const OPEN_HOLD_TIME_OF_A_CALLER: Duration = Duration::from_secs(10);
+
 /// The two times of a message.
 #[derive(Clone, Copy)]
 pub(super) struct Moment {
@@ -190,8 +194,8 @@ impl Session {
                 }
                 Verdict::KeepOther => {
                     self.hang_up(moment.now, connection, &Reason::Collision);
-                    let opening = Opening { link: other, rival: Rival::None };
-                    return State::Opening(Box::new(opening));
+                    let link = self.hurry(moment.now, other);
+                    return State::Opening(Box::new(Opening { link, rival: Rival::None }));
                 }
             },
         };
@@ -215,6 +219,15 @@ impl Session {
         self.outputs.extend(lease(moment.now, &mut transport, &negotiated));
         let link = Link { transport, phase: Phase::OpenConfirm(negotiated) };
         State::Opening(Box::new(Opening { link, rival }))
+    }
+
+    /// The neighbor is there, for it has called: its OPEN on the connection that stays is due.
+    fn hurry(&mut self, now: Time, mut link: Link) -> Link {
+        if matches!(link.phase, Phase::OpenSent(_)) {
+            link.transport.timers.hasten(Timer::Hold, now + OPEN_HOLD_TIME_OF_A_CALLER);
+            self.hurried = Some(link.connection());
+        }
+        link
     }
 
     fn establish(&mut self, moment: Moment, link: Confirmed, mut rest: Rival) -> State {
@@ -255,7 +268,11 @@ impl Session {
         let agreed = self.state.transports_mut().find_map(|(transport, negotiated)| {
             negotiated.filter(|_| transport.connection() == connection).map(|n| n.hold_time)
         });
-        let hold_time = agreed.filter(|time| !time.is_zero()).unwrap_or(OPEN_HOLD_TIME);
+        let of_open = match self.hurried == Some(connection) {
+            true => OPEN_HOLD_TIME_OF_A_CALLER,
+            false => OPEN_HOLD_TIME,
+        };
+        let hold_time = agreed.filter(|time| !time.is_zero()).unwrap_or(of_open);
         self.end(now, connection, Reason::HoldExpired { hold_time, state });
     }
 }

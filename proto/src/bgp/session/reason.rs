@@ -330,6 +330,11 @@ impl Reason {
         }
     }
 
+    /// Whether it is the neighbor's doing that a call of its own ended.
+    pub(super) const fn is_of_a_call(&self) -> bool {
+        !matches!(self, Self::Stopped(_) | Self::NotWanted | Self::Collision | Self::Superseded)
+    }
+
     /// Whether one side does not want the session as it is: only people can mend that.
     pub(super) const fn is_verdict(&self) -> bool {
         match self {

@@ -53,6 +53,13 @@ impl TimerTable {
         }
     }
 
+    /// Sets a running timer earlier, never later, and leaves one that does not run alone.
+    pub(super) fn hasten(&mut self, timer: Timer, deadline: Time) {
+        if let Some(Some(running)) = self.slot(timer) {
+            *running = deadline.min(*running);
+        }
+    }
+
     /// Stops a timer.
     pub(super) fn disarm(&mut self, timer: Timer) {
         if let Some(slot) = self.slot(timer) {
@@ -113,7 +120,15 @@ impl Jitter {
 #[derive(Clone, Default, Debug)]
 pub(super) struct Backoff {
     last: Duration,
+    /// Calls of the neighbor's that came to nothing, since one last stood for a while.
+    vain_calls: u32,
 }
+
+/// A session that ended sooner was none.
+const SHORT_SESSION: Duration = Duration::from_secs(1);
+/// So many of them in a row are let in at once. Each costs every neighbor the routes that came and
+/// went with it.
+const VAIN_CALLS_MAX: u32 = 3;
 
 /// No configuration makes a failing session try more often than this.
 const IDLE_HOLD_FLOOR: Duration = Duration::from_millis(100);
@@ -128,6 +143,23 @@ impl Backoff {
 
     /// The next failure counts as the first.
     pub(super) fn reset(&mut self) {
-        self.last = Duration::ZERO;
+        *self = Self::default();
+    }
+
+    /// A call of the neighbor's ended.
+    pub(super) const fn call_ended(&mut self) {
+        self.vain_calls = self.vain_calls.saturating_add(1);
+    }
+
+    /// A session stood for so long before it ended.
+    pub(super) fn stood(&mut self, time: Duration) {
+        if time >= SHORT_SESSION {
+            self.vain_calls = 0;
+        }
+    }
+
+    /// Whether the neighbor has to wait too: it calls again and again, and ends each call at once.
+    pub(super) const fn keeps_callers_out(&self) -> bool {
+        self.vain_calls > VAIN_CALLS_MAX
     }
 }

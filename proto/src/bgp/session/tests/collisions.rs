@@ -65,6 +65,22 @@ fn the_winner_keeps_its_own_connection() {
 }
 
 #[test]
+fn a_winner_whose_dial_is_never_answered_lets_the_caller_in_soon() {
+    let config = SessionConfig { router_id: Ipv4Addr::new(10, 0, 0, 3), ..config() };
+    let (mut script, outgoing, incoming) = two_connections(config);
+    script.receive(incoming, ReceivedMessage::Open(peer_open()));
+    let began = script.now;
+    let outputs = script.expire();
+    assert!(closes(&outputs, outgoing), "{outputs:?}");
+    assert_eq!(script.now.saturating_since(began), seconds(10));
+    assert!(script.last_reason().contains("for 10s, in OpenSent"), "{}", script.last_reason());
+    let again = script.accept();
+    script.receive(again, ReceivedMessage::Open(peer_open()));
+    script.receive(again, ReceivedMessage::Keepalive);
+    assert!(script.session.is_established(again));
+}
+
+#[test]
 fn the_winner_whose_dial_is_under_way_commits_to_what_stands() {
     let config = SessionConfig { router_id: Ipv4Addr::new(10, 0, 0, 3), ..config() };
     let mut script = Script::new(config);

@@ -117,6 +117,32 @@ fn a_shutdown_there_stays_the_reason_though_the_neighbor_then_closes_every_conne
 }
 
 #[test]
+fn a_caller_that_ends_each_session_at_once_has_to_wait_and_one_that_stands_has_not() {
+    for (stands, lets_in) in [(seconds(0), false), (seconds(2), true)] {
+        let mut script = Script::new(SessionConfig { mode: Mode::Passive, ..config() });
+        script.handle(Input::Start);
+        let mut sent_away = false;
+        for _ in 0..10 {
+            let (connection, outputs) = script.accept_with_outputs();
+            sent_away |= notifications(&outputs) == [(6, 5)];
+            script.receive(connection, ReceivedMessage::Open(peer_open()));
+            script.receive(connection, ReceivedMessage::Keepalive);
+            script.now = script.now + stands;
+            script.handle(Input::Closed { connection, error: TransportError::Closed });
+        }
+        assert_eq!(!sent_away, lets_in, "{stands:?}");
+        // It is kept out for a while, and not for good.
+        while script.session.state() == SessionState::Idle {
+            script.expire();
+        }
+        let connection = script.accept();
+        script.receive(connection, ReceivedMessage::Open(peer_open()));
+        script.receive(connection, ReceivedMessage::Keepalive);
+        assert_eq!(script.session.state(), SessionState::Established);
+    }
+}
+
+#[test]
 fn jitter_shortens_by_at_most_a_quarter_and_differs() {
     let mut jitter = Jitter::new(42);
     let base = seconds(100);
