@@ -182,7 +182,9 @@ fn warnings(settings: &Settings, links: &[Link], link: &Link) -> Vec<String> {
 
 /// Full-size frames of hosts must fit into the underlay with what VXLAN adds to them.
 fn mtu_warning(settings: &Settings, links: &[Link], link: &Link) -> Option<String> {
-    let of_hosts = |l: &&Link| l.master == link.master && vxlan_of(l).is_none();
+    // Without a bridge there are no hosts, and whatever else has no master is none of them.
+    let bridge = link.master?;
+    let of_hosts = |l: &&Link| l.master == Some(bridge) && vxlan_of(l).is_none();
     let hosts = links.iter().filter(of_hosts).max_by_key(|l| l.mtu)?;
     let ids = || settings.neighbors.iter().map(|n| &n.id);
     let reaches_a_neighbor = |net: &IpNet| {
