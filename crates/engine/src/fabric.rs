@@ -176,8 +176,32 @@ fn warnings(settings: &Settings, links: &[Link], link: &Link) -> Vec<String> {
             "{name} floods ARP and ND: bridge link set dev {name} neigh_suppress on"
         ));
     }
+    warnings.extend(vtep_warning(settings, links, link));
     warnings.extend(mtu_warning(settings, links, link));
     warnings
+}
+
+/// What other leaves send to an address that is on no device here comes back from nowhere. It does
+/// not keep a VNI down: the address may be on its way, and routes that are withdrawn meanwhile help
+/// nobody.
+fn vtep_warning(settings: &Settings, links: &[Link], link: &Link) -> Option<String> {
+    let is_here =
+        |vtep: &IpAddr| links.iter().any(|l| l.addresses.iter().any(|n| n.addr() == *vtep));
+    let name = &link.name;
+    let local = vxlan_of(link)?.local;
+    let vtep = local.or(settings.vtep).filter(|vtep| !is_here(vtep))?;
+    // Two addresses for one leaf are a slip of the pen more often than a plan. The kernel changes an
+    // address, but not its family.
+    let of_others = links.iter().filter_map(|l| vxlan_of(l)?.local);
+    let mut of_others = of_others.filter(|o| o.is_ipv4() == vtep.is_ipv4() && is_here(o));
+    let nowhere = format!("{name} sends from {vtep}, which is on no device here");
+    Some(match of_others.next().filter(|_| local.is_some()) {
+        Some(other) => format!(
+            "{nowhere}, while other devices send from {other}: ip link set {name} type vxlan local \
+             {other}"
+        ),
+        None => format!("{nowhere}: ip addr add {} dev lo", IpNet::from(vtep)),
+    })
 }
 
 /// Full-size frames of hosts must fit into the underlay with what VXLAN adds to them.

@@ -3,9 +3,18 @@
 mod common;
 
 use common::*;
-use evpn_dataplane::facts::Link;
+use evpn_dataplane::facts::{Link, LinkKind};
 use evpn_dataplane::object::IfIndex;
 use evpn_engine::fabric::{Evi, fabric};
+
+/// The devices of leaf 1, its loopback with the VTEP among them.
+fn leaf() -> Vec<Link> {
+    let mut links = links(1);
+    let (index, name) = (IfIndex(1), "lo".to_owned());
+    let lo = Link { index, name, mtu: 65536, addresses: vec![vtep(1).into()], ..links[0].clone() };
+    links.push(lo);
+    links
+}
 
 /// What becomes of the L2VNI of leaf 1.
 fn l2vni(links: &[Link]) -> Evi {
@@ -18,14 +27,14 @@ fn link<'l>(links: &'l mut [Link], name: &str) -> &'l mut Link {
 
 #[test]
 fn control_of_a_leaf_as_it_should_be_nothing_is_said() {
-    let evi = l2vni(&links(1));
+    let evi = l2vni(&leaf());
     assert!(evi.state.is_ok(), "{evi:?}");
     assert_eq!(evi.warnings, Vec::<String>::new());
 }
 
 #[test]
 fn an_uplink_that_is_too_narrow_for_the_hosts_of_a_bridge_is_named() {
-    let mut links = links(1);
+    let mut links = leaf();
     link(&mut links, "eth0").mtu = 1500;
     let warnings = l2vni(&links).warnings;
     let [said] = &warnings[..] else { panic!("{warnings:?}") };
@@ -34,12 +43,8 @@ fn an_uplink_that_is_too_narrow_for_the_hosts_of_a_bridge_is_named() {
 
 #[test]
 fn without_a_bridge_a_device_has_no_hosts_whose_frames_would_not_fit() {
-    let mut links = links(1);
+    let mut links = leaf();
     link(&mut links, "eth0").mtu = 1600;
-    let mut lo = link(&mut links, "eth0").clone();
-    (lo.index, lo.name, lo.mtu) = (IfIndex(1), "lo".to_owned(), 65536);
-    lo.addresses = vec![prefix("10.0.0.1/32")];
-    links.push(lo);
     link(&mut links, "vx100").master = None;
     let evi = l2vni(&links);
     assert_eq!(
@@ -47,4 +52,36 @@ fn without_a_bridge_a_device_has_no_hosts_whose_frames_would_not_fit() {
         Err("vx100 is not a port of a bridge: ip link set vx100 master BRIDGE".to_owned())
     );
     assert_eq!(evi.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn a_vtep_that_is_on_no_device_is_named_and_keeps_no_vni_down() {
+    let mut links = leaf();
+    link(&mut links, "lo").addresses.clear();
+    let evi = l2vni(&links);
+    assert!(evi.state.is_ok(), "{evi:?}");
+    let said =
+        "vx100 sends from 10.0.0.1, which is on no device here: ip addr add 10.0.0.1/32 dev lo";
+    assert_eq!(evi.warnings, [said]);
+}
+
+#[test]
+fn a_vtep_that_differs_from_that_of_other_devices_is_to_be_theirs() {
+    let mut links = leaf();
+    let LinkKind::Vxlan(vxlan) = &mut link(&mut links, "vx100").kind else { panic!("no VXLAN") };
+    vxlan.local = Some(vtep(9));
+    let said = "vx100 sends from 10.0.0.9, which is on no device here, while other devices send from \
+                10.0.0.1: ip link set vx100 type vxlan local 10.0.0.1";
+    assert_eq!(l2vni(&links).warnings, [said]);
+}
+
+#[test]
+fn where_a_device_has_no_local_address_that_of_the_settings_has_to_be_here() {
+    let mut settings = settings(1, &[2], Ases::Each);
+    settings.vtep = Some(vtep(9));
+    let mut links = leaf();
+    let LinkKind::Vxlan(vxlan) = &mut link(&mut links, "vx100").kind else { panic!("no VXLAN") };
+    vxlan.local = None;
+    let evi = fabric(&settings, &links).evis.remove(&vni(VNI)).unwrap();
+    assert!(evi.warnings[0].ends_with("ip addr add 10.0.0.9/32 dev lo"), "{evi:?}");
 }
