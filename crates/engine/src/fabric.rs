@@ -71,7 +71,7 @@ pub fn fabric(settings: &Settings, links: &[Link]) -> Fabric {
     let l3vni = |vni: Vni| settings.vrfs.iter().any(|v| v.l3vni == vni);
     let mut evis = BTreeMap::new();
     for link in links {
-        let LinkKind::Vxlan(Vxlan { vni: Some(vni), .. }) = link.kind else { continue };
+        let Some(vni) = vni_of(link) else { continue };
         let named = settings.vnis.get(&vni);
         let served = named.map_or(settings.all_vnis == AllVnis::Served, |n| n.enabled);
         if served && !l3vni(vni) {
@@ -86,7 +86,7 @@ pub fn fabric(settings: &Settings, links: &[Link]) -> Fabric {
 }
 
 fn evi(settings: &Settings, links: &[Link], vni: Vni) -> Evi {
-    let device = links.iter().find(|l| vxlan_of(l).is_some_and(|x| x.vni == Some(vni)));
+    let device = links.iter().find(|l| vni_of(l) == Some(vni));
     let state = match device {
         Some(link) => devices(settings, links, link),
         None => Err(missing(links, vni)),
@@ -100,6 +100,11 @@ const fn vxlan_of(link: &Link) -> Option<&Vxlan> {
         LinkKind::Vxlan(vxlan) => Some(vxlan),
         _ => None,
     }
+}
+
+/// The VNI of a VXLAN device.
+pub(crate) fn vni_of(link: &Link) -> Option<Vni> {
+    vxlan_of(link)?.vni
 }
 
 fn missing(links: &[Link], vni: Vni) -> String {
@@ -168,9 +173,7 @@ fn warnings(settings: &Settings, links: &[Link], link: &Link) -> Vec<String> {
             "the bridge learns from frames that leave {name}: bridge link set dev {name} learning off"
         ));
     }
-    let l3 = vxlan_of(link)
-        .and_then(|x| x.vni)
-        .is_some_and(|vni| settings.vrfs.iter().any(|vrf| vrf.l3vni == vni));
+    let l3 = vni_of(link).is_some_and(|vni| settings.vrfs.iter().any(|vrf| vrf.l3vni == vni));
     if !l3 && link.port.is_some_and(|p| !p.neigh_suppress) {
         warnings.push(format!(
             "{name} floods ARP and ND: bridge link set dev {name} neigh_suppress on"

@@ -3,9 +3,11 @@
 mod common;
 
 use common::*;
-use evpn_dataplane::facts::{Link, LinkKind};
+use evpn_dataplane::facts::{KernelEvent, Link, LinkKind};
 use evpn_dataplane::object::IfIndex;
 use evpn_engine::fabric::{Evi, fabric};
+use evpn_engine::settings::{AllVnis, Settings};
+use evpn_engine::{Event, Input};
 
 /// The devices of leaf 1, its loopback with the VTEP among them.
 fn leaf() -> Vec<Link> {
@@ -84,4 +86,26 @@ fn where_a_device_has_no_local_address_that_of_the_settings_has_to_be_here() {
     vxlan.local = None;
     let evi = fabric(&settings, &links).evis.remove(&vni(VNI)).unwrap();
     assert!(evi.warnings[0].ends_with("ip addr add 10.0.0.9/32 dev lo"), "{evi:?}");
+}
+
+#[test]
+fn a_device_that_is_taken_away_is_said_to_be_gone_and_not_only_down() {
+    let mut net = Net::mesh(2, Ases::Each, |_| {});
+    let mut links = links(1);
+    link(&mut links, "vx100").admin_up = false;
+    net.kernel(0, vec![KernelEvent::Links(links.clone())]);
+    links.retain(|link| link.name != "vx100");
+    net.kernel(0, vec![KernelEvent::Links(links)]);
+    let last = net.leaves[0].events.last().map(Event::to_string);
+    assert_eq!(last.as_deref(), Some("VNI 100: vx100 is gone: the VNI is no longer served"));
+}
+
+#[test]
+fn a_device_that_is_no_longer_to_be_served_is_not_said_to_be_gone() {
+    let mut net = Net::mesh(2, Ases::Each, |_| {});
+    let other = Settings { all_vnis: AllVnis::NamedOnly, ..settings(1, &[2], Ases::Each) };
+    net.input(0, Input::Reconfigure(Box::new(other)));
+    let told: Vec<String> = net.leaves[0].events.iter().map(Event::to_string).collect();
+    assert!(net.view(0).vnis().iter().all(|vni| vni.fabric.vni != self::vni(VNI)));
+    assert!(!told.iter().any(|text| text.contains("gone")), "{told:?}");
 }
