@@ -31,8 +31,8 @@ pub(crate) struct Facts {
     pub(crate) evpnd: EvpndFound,
     /// Where it keeps its state.
     pub(crate) state_dir: Option<Folder>,
-    /// The file of a password, by its modes; its content is nobody's business.
-    pub(crate) password_file: Option<PasswordFile>,
+    /// The files of secrets, from outside; their content is nobody's business.
+    pub(crate) password_files: Vec<PasswordFile>,
     /// Other EVPN daemons in this network namespace, as evpnd finds them.
     pub(crate) rivals: Vec<String>,
     /// Who listens on the port of BGP: names of processes, `?` where that cannot be seen.
@@ -144,9 +144,20 @@ pub(crate) struct Folder {
 /// The file of a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PasswordFile {
+    /// Whose it is, e.g. `neighbor 10.0.0.2`.
+    pub(crate) whose: String,
     pub(crate) path: PathBuf,
-    /// Its permission bits; none where it is not there.
-    pub(crate) mode: Option<u32>,
+    /// What is seen of it; none where it is not there.
+    pub(crate) outside: Option<Outside>,
+}
+
+/// A file from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outside {
+    /// Its permission bits.
+    pub(crate) mode: u32,
+    /// Its octets.
+    pub(crate) length: u64,
 }
 
 /// systemd-networkd.

@@ -3,14 +3,14 @@
 //! **A password's file is looked at from outside**: that it is there, and who may read it.
 
 use super::super::facts::{
-    ConfigFound, EvpndFound, Families, Folder, Intent, PasswordFile, Process, Running,
+    ConfigFound, EvpndFound, Families, Folder, Intent, Outside, PasswordFile, Process, Running,
 };
 use super::Asked;
 use crate::{Failure, local};
 use evpn_api::bgp::VniKind;
 use evpn_api::client::Unreachable;
 use evpn_api::{Client, ClientError, NeighborId};
-use evpn_config::{Config, Feed};
+use evpn_config::{Config, SecretFile};
 use evpn_proto::types::Vni;
 use std::fs;
 use std::io::ErrorKind;
@@ -144,14 +144,19 @@ pub(super) fn folder(path: &Path) -> Folder {
     Folder { path: path.to_owned(), owner, free }
 }
 
-/// The file of the feed's password, if there is such a key.
-pub(super) fn password_file(config: &Config) -> Option<PasswordFile> {
-    let Feed::Nut { password_file: Some(path), .. } = &config.energy.feed else { return None };
-    let mode = match fs::metadata(path) {
-        Ok(found) => Some(found.permissions().mode() & 0o7777),
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        // Its folder is closed to us: then it is to everybody else.
-        Err(_) => return None,
+/// The files of secrets that the configuration names.
+pub(super) fn password_files(config: &Config) -> Vec<PasswordFile> {
+    let file = |secret: SecretFile<'_>| {
+        let outside = match fs::metadata(secret.path) {
+            Ok(found) => {
+                let mode = found.permissions().mode() & 0o7777;
+                Some(Outside { mode, length: found.len() })
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            // Its folder is closed to us: then it is to everybody else.
+            Err(_) => return None,
+        };
+        Some(PasswordFile { path: secret.path.to_owned(), whose: secret.whose, outside })
     };
-    Some(PasswordFile { path: path.clone(), mode })
+    config.secret_files().into_iter().filter_map(file).collect()
 }

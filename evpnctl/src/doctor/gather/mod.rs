@@ -61,7 +61,7 @@ pub(super) async fn facts(sources: &Sources) -> Facts {
     };
     if let Some(config) = &found.config {
         facts.state_dir = Some(evpnd::folder(&config.state_dir));
-        facts.password_file = evpnd::password_file(config);
+        facts.password_files = evpnd::password_files(config);
     }
     facts.survey = Some(survey.map_err(|error| error.to_string()));
     facts.evpnd = asked.found;

@@ -1,7 +1,8 @@
 //! A leaf on which nothing is wrong: an L2VNI with a host, an L3VNI, an uplink, a running evpnd.
 
 use super::super::facts::{
-    ConfigFound, EvpndFound, Facts, Families, Folder, Intent, PasswordFile, Process, Running,
+    ConfigFound, EvpndFound, Facts, Families, Folder, Intent, Outside, PasswordFile, Process,
+    Running,
 };
 use super::super::judge::sysctls;
 use evpn_dataplane::facts::{BridgePort, Link, LinkKind, Vxlan};
@@ -108,7 +109,7 @@ pub(super) fn facts() -> Facts {
             owner: Some(990),
             free: Some(1 << 30),
         }),
-        password_file: Some(PasswordFile { path: "/etc/evpnd/nut".into(), mode: Some(0o640) }),
+        password_files: vec![key("energy feed", "nut"), key("neighbor 192.0.2.0", "spine")],
         rivals: Vec::new(),
         bgp_listeners: vec!["evpnd".to_owned()],
         networkd: None,
@@ -116,6 +117,11 @@ pub(super) fn facts() -> Facts {
         firewall: None,
         clock_synchronised: Some(true),
     }
+}
+
+fn key(whose: &str, name: &str) -> PasswordFile {
+    let outside = Some(Outside { mode: 0o640, length: 12 });
+    PasswordFile { whose: whose.to_owned(), path: format!("/etc/evpnd/{name}").into(), outside }
 }
 
 fn intent() -> Intent {
