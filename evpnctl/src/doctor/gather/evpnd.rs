@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// Where a configuration is unless told otherwise.
 pub(crate) const USUAL_CONFIG: &str = "/etc/evpnd";
+/// The file of its folder that has to be there.
+const MAIN_FILE: &str = "evpnd.toml";
 /// How long each question may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// BGP's port.
@@ -125,11 +127,16 @@ pub(super) fn configuration(named: Option<&Path>, asked: &Asked) -> Configuratio
             }
         },
         Err(Failure::Io(_, error)) if error.kind() == ErrorKind::NotFound => {
-            without(ConfigFound::Missing(path))
+            without(ConfigFound::Missing(main_file(path)))
         }
         Err(Failure::Io(_, error)) => without(ConfigFound::Unreadable(path, error.to_string())),
         Err(_) => without(ConfigFound::NotLookedAt),
     }
+}
+
+/// What is missing of a configuration: in a folder that is there, its main file.
+fn main_file(path: PathBuf) -> PathBuf {
+    if path.is_dir() { path.join(MAIN_FILE) } else { path }
 }
 
 /// A folder from outside.
@@ -159,4 +166,20 @@ pub(super) fn password_files(config: &Config) -> Vec<PasswordFile> {
         Some(PasswordFile { path: secret.path.to_owned(), whose: secret.whose, outside })
     };
     config.secret_files().into_iter().filter_map(file).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_folder_that_is_there_the_file_is_missing_and_not_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let found = |path: &Path| configuration(Some(path), &Asked::default()).found;
+        let file = folder.path().join("evpnd.toml");
+        assert_eq!(found(folder.path()), ConfigFound::Missing(file.clone()));
+        assert_eq!(found(&file), ConfigFound::Missing(file));
+        let absent = folder.path().join("absent");
+        assert_eq!(found(&absent), ConfigFound::Missing(absent));
+    }
 }

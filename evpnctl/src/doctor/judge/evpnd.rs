@@ -49,7 +49,13 @@ fn config(found: &ConfigFound) -> Option<Finding> {
                     "evpnd does not start without one, and nobody knows which VNIs and VRFs are \
                      wanted: all VXLAN devices are taken for served",
                 )
-                .mend("editor /etc/evpnd/evpnd.toml && evpnctl config check")
+                .mend(match path.extension() {
+                    Some(_) => format!("editor {0} && evpnctl config check {0}", path.display()),
+                    None => format!(
+                        "mkdir -p {0} && editor {0}/evpnd.toml && evpnctl config check {0}",
+                        path.display()
+                    ),
+                })
         }
         ConfigFound::Unreadable(path, why) => {
             Finding::of("config", State::Unknown, format!("{} cannot be read", path.display()))

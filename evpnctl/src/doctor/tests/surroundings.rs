@@ -317,6 +317,21 @@ fn whose_a_socket_is_may_be_hidden() {
 }
 
 #[test]
+fn what_is_missing_of_a_configuration_is_what_has_to_be_written() {
+    let mend = |missing: &str| {
+        let mut facts = facts();
+        facts.config = ConfigFound::Missing(missing.into());
+        let found = unwell(&facts);
+        assert_eq!((found[0].check, found[0].state), ("config", State::Warning));
+        assert_eq!(found[0].found, format!("{missing} is not there"));
+        found[0].mend.clone().unwrap()
+    };
+    let file = "editor /etc/evpnd/evpnd.toml && evpnctl config check /etc/evpnd/evpnd.toml";
+    assert_eq!(mend("/etc/evpnd/evpnd.toml"), file);
+    assert!(mend("/etc/evpnd").starts_with("mkdir -p /etc/evpnd && editor /etc/evpnd/evpnd.toml"));
+}
+
+#[test]
 fn before_the_first_start_nothing_is_wrong() {
     let mut facts = facts();
     facts.config = ConfigFound::Missing("/etc/evpnd".into());
