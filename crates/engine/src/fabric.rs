@@ -180,6 +180,7 @@ fn warnings(settings: &Settings, links: &[Link], link: &Link) -> Vec<String> {
         ));
     }
     warnings.extend(vtep_warning(settings, links, link));
+    warnings.extend(port_warning(settings, links, link));
     warnings.extend(mtu_warning(settings, links, link));
     warnings
 }
@@ -207,19 +208,36 @@ fn vtep_warning(settings: &Settings, links: &[Link], link: &Link) -> Option<Stri
     })
 }
 
-/// Full-size frames of hosts must fit into the underlay with what VXLAN adds to them.
-fn mtu_warning(settings: &Settings, links: &[Link], link: &Link) -> Option<String> {
-    // Without a bridge there are no hosts, and whatever else has no master is none of them.
-    let bridge = link.master?;
-    let of_hosts = |l: &&Link| l.master == Some(bridge) && vxlan_of(l).is_none();
-    let hosts = links.iter().filter(of_hosts).max_by_key(|l| l.mtu)?;
+/// A device toward a neighbor that became a port of the bridge: whatever arrives there is a host's
+/// from then on, and no packet to us.
+fn port_warning(settings: &Settings, links: &[Link], link: &Link) -> Option<String> {
+    let bridge = links.iter().find(|l| Some(l.index) == link.master)?;
+    let of_bridge = |l: &&Link| l.master == Some(bridge.index) && leads_to_a_neighbor(settings, l);
+    let port = &links.iter().find(of_bridge)?.name;
+    let bridge = &bridge.name;
+    Some(format!(
+        "{port} leads to a neighbor, and is a port of {bridge}: ip link set {port} nomaster"
+    ))
+}
+
+/// Whether a neighbor is known by this device, or is in a prefix that it has an address of.
+fn leads_to_a_neighbor(settings: &Settings, link: &Link) -> bool {
     let ids = || settings.neighbors.iter().map(|n| &n.id);
-    let reaches_a_neighbor = |net: &IpNet| {
+    let reaches_one = |net: &IpNet| {
         ids().filter_map(NeighborId::address).any(|a| net.contains(&a) && net.addr() != a)
     };
-    let is_a_neighbors =
-        |l: &Link| ids().filter_map(NeighborId::interface).any(|name| name.as_str() == l.name);
-    let leads_to_one = |l: &Link| is_a_neighbors(l) || l.addresses.iter().any(reaches_a_neighbor);
+    let is_a_neighbors = ids().filter_map(NeighborId::interface).any(|i| i.as_str() == link.name);
+    is_a_neighbors || link.addresses.iter().any(reaches_one)
+}
+
+/// Full-size frames of hosts must fit into the underlay with what VXLAN adds to them.
+fn mtu_warning(settings: &Settings, links: &[Link], link: &Link) -> Option<String> {
+    let leads_to_one = |l: &Link| leads_to_a_neighbor(settings, l);
+    // Without a bridge there are no hosts, and whatever else has no master is none of them.
+    let bridge = link.master?;
+    let of_hosts =
+        |l: &&Link| l.master == Some(bridge) && vxlan_of(l).is_none() && !leads_to_one(l);
+    let hosts = links.iter().filter(of_hosts).max_by_key(|l| l.mtu)?;
     let underlay =
         links.iter().filter(|l| l.index != link.index && leads_to_one(l)).min_by_key(|l| l.mtu)?;
     let ipv6 = vxlan_of(link).and_then(|x| x.local).is_some_and(|a| a.is_ipv6());

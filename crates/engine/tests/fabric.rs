@@ -57,6 +57,16 @@ fn without_a_bridge_a_device_has_no_hosts_whose_frames_would_not_fit() {
 }
 
 #[test]
+fn a_device_toward_a_neighbor_that_became_a_port_is_to_leave_the_bridge() {
+    let mut links = leaf();
+    let uplink = link(&mut links, "eth0");
+    (uplink.master, uplink.mtu) = (Some(BRIDGE), 1600);
+    // No MTU of it is spoken of: it would have to be larger than itself.
+    let said = "eth0 leads to a neighbor, and is a port of br100: ip link set eth0 nomaster";
+    assert_eq!(l2vni(&links).warnings, [said]);
+}
+
+#[test]
 fn a_vtep_that_is_on_no_device_is_named_and_keeps_no_vni_down() {
     let mut links = leaf();
     link(&mut links, "lo").addresses.clear();
