@@ -113,18 +113,6 @@ fn each_setting_of_a_vxlan_device_is_named_with_its_mend() {
 }
 
 #[test]
-fn a_device_toward_neighbors_that_became_a_port_is_to_leave_the_bridge() {
-    let mut facts = facts();
-    link(&mut facts, "up0").master = Some(IfIndex(10));
-    let found = unwell(&facts);
-    // Its MTU is none of a host's: it would have to be larger than itself.
-    let [finding] = found.as_slice() else { panic!("{found:#?}") };
-    assert_eq!((finding.check, finding.state), ("uplink-port", State::Wrong));
-    assert_eq!(finding.found, "up0 master = br100");
-    assert_eq!(finding.mend.as_deref(), Some("ip link set up0 nomaster"));
-}
-
-#[test]
 fn a_vtep_that_differs_from_that_of_other_devices_is_to_be_theirs() {
     let mut facts = facts();
     vxlan(&mut facts, "vx100").local = Some("10.0.0.9".parse().unwrap());

@@ -2,7 +2,7 @@
 
 use super::super::facts::{
     ConfigFound, EvpndFound, Facts, Families, Folder, Intent, Outside, PasswordFile, Process,
-    Running,
+    Running, Told,
 };
 use super::super::judge::sysctls;
 use evpn_dataplane::facts::{BridgePort, Link, LinkKind, Vxlan};
@@ -129,6 +129,7 @@ fn intent() -> Intent {
         l3vnis: [(vni(4000), "red".to_owned())].into(),
         routed: Families { ipv4: true, ipv6: true },
         passes_on: Families::default(),
+        told: Told::default(),
         named: [vni(100)].into(),
         disabled: [vni(666)].into(),
         all_vnis: true,
