@@ -1,15 +1,17 @@
 //! `config check`: a configuration without evpnd.
 //!
-//! **It is checked by the very code that evpnd loads it with**, and no file is changed.
+//! **It is checked by the very code that evpnd loads it with**, the files of secrets included, and no
+//! file is changed.
 
 use crate::out::{self, Form};
 use crate::text::counted;
 use crate::{Exit, Failure, Outcome};
-use evpn_config::{Errors, MAX_SOURCE_OCTETS, Source};
+use evpn_config::{Errors, Loaded, MAX_SOURCE_OCTETS, SECRET_FILE_MAX, SecretFile, Source};
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use serde::Serialize;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The answer in JSON.
@@ -35,8 +37,10 @@ struct Problem {
 pub(crate) fn check(path: &Path, form: Form) -> Outcome {
     let sources = read(path)?;
     let files: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
-    let errors = evpn_config::load(&sources).err();
-    let ok = errors.is_none();
+    let (errors, secrets) = match evpn_config::load(&sources) {
+        Ok(loaded) => (None, unusable(&loaded)),
+        Err(errors) => (Some(errors), Vec::new()),
+    };
     let problems = errors.iter().flat_map(|errors| &errors.errors);
     let problems = problems.map(|error| Problem {
         file: error.at.file.clone(),
@@ -45,13 +49,45 @@ pub(crate) fn check(path: &Path, form: Form) -> Outcome {
         message: error.message.clone(),
         help: error.help.clone(),
     });
-    let checked = Checked { ok, files, errors: problems.collect() };
-    if let Some(errors) = errors.filter(|_| form == Form::Text) {
-        complain(&errors);
+    let problems: Vec<Problem> = problems.chain(secrets).collect();
+    let ok = problems.is_empty();
+    if !ok && form == Form::Text {
+        match &errors {
+            Some(errors) => complain(errors),
+            None => complain_of_secrets(&problems),
+        }
         return Ok(Exit::No);
     }
+    let checked = Checked { ok, files, errors: problems };
     out::answer(form, &checked, |checked| format!("valid: {}\n", checked.files.join(" ")))?;
     Ok(Exit::verdict(ok))
+}
+
+/// The files of secrets that evpnd would refuse. What this user may not read is for root to judge.
+fn unusable(loaded: &Loaded) -> Vec<Problem> {
+    let problem = |file: &SecretFile<'_>| {
+        let shown = file.path.display();
+        let message = match secret(file) {
+            Ok((mode, text)) => file.secret(mode, &text).err()?,
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return None,
+            Err(error) => format!("{shown}: {error}"),
+        };
+        let place = loaded.names_secret(file).map(|(source, line)| (source.to_owned(), line));
+        let (source, line) = place.unwrap_or_else(|| (shown.to_string(), 1));
+        let message = format!("{}: password-file {message}", file.whose);
+        Some(Problem { file: source, line, column: 1, message, help: None })
+    };
+    loaded.config.secret_files().iter().filter_map(problem).collect()
+}
+
+/// What there is of a secret's file: its permissions, and as much of its text as it may have.
+fn secret(file: &SecretFile<'_>) -> io::Result<(u32, String)> {
+    let opened = File::open(file.path)?;
+    let mode = opened.metadata()?.permissions().mode();
+    let mut text = String::new();
+    let limit = u64::try_from(SECRET_FILE_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    opened.take(limit).read_to_string(&mut text)?;
+    Ok((mode, text))
 }
 
 fn complain(errors: &Errors) {
@@ -63,9 +99,19 @@ fn complain(errors: &Errors) {
         // Writing to a string does not fail.
         handler.render_report(&mut report, error).unwrap_or_default();
     }
-    let count = u64::try_from(errors.errors.len()).unwrap_or(u64::MAX);
-    report += &format!("\n{}; evpnd would refuse this configuration\n", counted(count, "error"));
+    report += &refusal(errors.errors.len());
     out::complain(&report);
+}
+
+fn complain_of_secrets(problems: &[Problem]) {
+    let line = |p: &Problem| format!("{}:{}: {}\n", p.file, p.line, p.message);
+    let report: String = problems.iter().map(line).collect();
+    out::complain(&(report + &refusal(problems.len())));
+}
+
+fn refusal(errors: usize) -> String {
+    let count = u64::try_from(errors).unwrap_or(u64::MAX);
+    format!("\n{}; evpnd would refuse this configuration\n", counted(count, "error"))
 }
 
 /// A file, or of a directory `evpnd.toml` and `conf.d/*.toml` in the order of their names.

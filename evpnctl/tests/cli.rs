@@ -4,7 +4,9 @@
 use evpn_api::config::ConfigValue;
 use evpn_api::samples;
 use serde::Serialize;
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -425,6 +427,33 @@ fn a_configuration_is_checked_without_a_daemon() {
     let wrong = check(folder.path(), &[]);
     assert_eq!(wrong.status.code(), Some(1));
     assert!(text(&wrong.stderr).contains("10-x.toml"));
+}
+
+#[test]
+fn the_files_of_secrets_are_judged_as_evpnd_judges_them_at_its_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, key) = (folder.path().join("evpnd.toml"), folder.path().join("spine.key"));
+    let neighbor = "[router]\nas = 65000\n[[neighbor]]\naddress = \"10.0.0.2\"\nas = 65001\n";
+    std::fs::write(&file, format!("{neighbor}password-file = {key:?}\n")).unwrap();
+    let refused = |why: &str| {
+        let wrong = check(&file, &[]);
+        let said = text(&wrong.stderr);
+        assert_eq!(wrong.status.code(), Some(1), "{said}");
+        assert!(said.contains("evpnd.toml:6: neighbor 10.0.0.2: password-file"), "{said}");
+        assert!(said.contains(why) && said.contains("1 error; evpnd would refuse"), "{said}");
+    };
+    refused("No such file");
+    std::fs::write(&key, "geheim\n").unwrap();
+    std::fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
+    refused("chmod 640");
+    let wrong = check(&file, &["-j"]);
+    let said: serde_json::Value = serde_json::from_slice(&wrong.stdout).unwrap();
+    assert_eq!((&said["ok"], &said["errors"][0]["line"]), (&false.into(), &6.into()), "{said}");
+    std::fs::set_permissions(&key, Permissions::from_mode(0o640)).unwrap();
+    let right = check(&file, &[]);
+    assert_eq!(right.status.code(), Some(0), "{}", text(&right.stderr));
+    std::fs::write(&key, "").unwrap();
+    refused("its first line is empty");
 }
 
 #[test]

@@ -474,12 +474,13 @@ impl Thread {
         self.requests.execute(&self.ops, &mut self.results);
         for (op, result) in self.ops.iter().zip(self.results.drain(..)) {
             if let Err(failure) = &result {
-                tracing::debug!("{op:?}: {failure}");
+                let what = self.reconciler.words(op);
+                tracing::debug!("{what}: {failure}");
                 self.failed += 1;
                 if self.next_warning <= now {
                     self.next_warning = now + WARNING_PAUSE;
                     let failed = std::mem::take(&mut self.failed);
-                    tracing::warn!(failed, "a write to the kernel failed: {op:?}: {failure}");
+                    tracing::warn!(failed, "a write to the kernel failed: {what}: {failure}");
                 }
             }
             self.reconciler.done(op, result, now);

@@ -30,7 +30,8 @@ mod systemd;
 mod timer;
 
 use clap::Parser;
-use std::path::PathBuf;
+use evpn_config::Config;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// BGP EVPN control plane for Linux leaf switches that live on a battery.
@@ -40,7 +41,8 @@ struct Arguments {
     /// The configuration; files of conf.d beside it are read after it.
     #[arg(short, long, default_value = "/etc/evpnd/evpnd.toml", value_name = "FILE")]
     config: PathBuf,
-    /// Read the configuration, say what is wrong with it, and end.
+    /// Read the configuration and the files that it names for secrets, say what is wrong with them,
+    /// and end.
     #[arg(long)]
     check: bool,
 }
@@ -55,8 +57,7 @@ fn main() -> ExitCode {
         }
     };
     if arguments.check {
-        println!("{}: valid", arguments.config.display());
-        return ExitCode::SUCCESS;
+        return check(&arguments.config, &read.loaded.config);
     }
     match run::run(arguments.config, read) {
         Ok(()) => ExitCode::SUCCESS,
@@ -66,4 +67,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Whether a configuration without errors can be taken: its secrets are refused at the start too.
+fn check(path: &Path, config: &Config) -> ExitCode {
+    let problems = secret::problems(config);
+    for problem in &problems {
+        eprintln!("{problem}");
+    }
+    if !problems.is_empty() {
+        return ExitCode::FAILURE;
+    }
+    println!("{}: valid", path.display());
+    ExitCode::SUCCESS
 }

@@ -1,70 +1,82 @@
 //! Secrets, which stand in files of their own.
 //!
-//! **A secret that others could read is not taken**: it is none any more.
+//! **They are read as late as they are needed**, and judged by the very rules that `config check`
+//! judges them by.
 
+use evpn_config::{Config, SECRET_FILE_MAX, SecretFile};
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
-
-/// Permissions that a secret's file must not have: anything for others, writing for the group.
-const FORBIDDEN_MODE: u32 = 0o027;
-/// The longest file that is read, in octets.
-const FILE_MAX: u64 = 4096;
 
 /// The first line of a file that nobody else may read.
 ///
 /// # Errors
-/// The file's name and what is wrong with it.
-pub(crate) fn read(path: &Path) -> Result<String, String> {
-    let shown = path.display();
-    let metadata = std::fs::metadata(path).map_err(|e| format!("{shown}: {e}"))?;
-    let mode = metadata.permissions().mode();
-    if mode & FORBIDDEN_MODE != 0 {
-        return Err(format!(
-            "{shown} has mode {:03o}: others could read it; chmod 640 {shown}",
-            mode & 0o777
-        ));
-    }
-    if metadata.len() > FILE_MAX {
-        return Err(format!("{shown} is longer than {FILE_MAX} octets: it is no password"));
-    }
-    let text = std::fs::read_to_string(path).map_err(|e| format!("{shown}: {e}"))?;
-    let secret = text.lines().next().unwrap_or_default();
-    if secret.is_empty() {
-        return Err(format!("{shown}: its first line is empty; write the password there"));
-    }
+/// Whose it is, the file's name and what is wrong with it.
+pub(crate) fn read(file: &SecretFile<'_>) -> Result<String, String> {
+    let (whose, shown) = (&file.whose, file.path.display());
+    let (mode, text) = found(file).map_err(|e| format!("{whose}: password-file {shown}: {e}"))?;
+    let secret = file.secret(mode, &text).map_err(|e| format!("{whose}: password-file {e}"))?;
     Ok(secret.to_owned())
+}
+
+/// What is wrong with the files that a configuration names for secrets.
+pub(crate) fn problems(config: &Config) -> Vec<String> {
+    config.secret_files().iter().filter_map(|file| read(file).err()).collect()
+}
+
+fn found(file: &SecretFile<'_>) -> io::Result<(u32, String)> {
+    let opened = File::open(file.path)?;
+    let mode = opened.metadata()?.permissions().mode();
+    let mut text = String::new();
+    let limit = u64::try_from(SECRET_FILE_MAX).unwrap_or(u64::MAX).saturating_add(1);
+    opened.take(limit).read_to_string(&mut text)?;
+    Ok((mode, text))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use evpn_config::{Source, load};
     use std::fs::{self, Permissions};
+    use std::path::Path;
 
-    fn file(text: &str, mode: u32) -> (tempfile::TempDir, Result<String, String>) {
+    fn write(path: &Path, text: &str, mode: u32) {
+        fs::write(path, text).unwrap();
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_secret_is_read_from_its_file_or_refused_with_whose_it_is() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-        let read = read(&path);
-        (directory, read)
+        let file = SecretFile::tcp_md5("neighbor x", &path);
+        let missing = read(&file).unwrap_err();
+        assert!(missing.starts_with("neighbor x: password-file /"), "{missing}");
+        write(&path, "geheim\nmore\n", 0o640);
+        assert_eq!(read(&file).as_deref(), Ok("geheim"));
+        write(&path, "geheim\n", 0o644);
+        assert!(read(&file).unwrap_err().contains("has mode 644"));
     }
 
     #[test]
-    fn the_first_line_of_a_private_file_is_the_secret() {
-        assert_eq!(file("geheim\r\nmore\n", 0o600).1, Ok("geheim".to_owned()));
-        assert_eq!(file("geheim", 0o640).1, Ok("geheim".to_owned()));
-    }
-
-    #[test]
-    fn a_file_that_others_may_read_is_refused_with_the_remedy() {
-        for mode in [0o644, 0o604, 0o660, 0o777] {
-            let why = file("geheim", mode).1.unwrap_err();
-            assert!(why.contains("chmod 640") && !why.contains("geheim"), "{why}");
+    fn every_file_that_cannot_be_used_is_a_problem_of_the_configuration() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        write(&path("good"), "geheim\n", 0o600);
+        write(&path("open"), "geheim\n", 0o644);
+        write(&path("empty"), "", 0o600);
+        let mut text = "[router]\nas = 65001\n".to_owned();
+        for (place, name) in ["good", "open", "empty", "absent"].iter().enumerate() {
+            text += &format!(
+                "[[neighbor]]\naddress = \"10.0.0.{place}\"\nas = 65002\npassword-file = {:?}\n",
+                path(name)
+            );
         }
-    }
-
-    #[test]
-    fn an_empty_file_is_refused() {
-        assert!(file("\n", 0o600).1.unwrap_err().contains("empty"));
+        let config = load(&[Source::new("evpnd.toml", text)]).unwrap().config;
+        let problems = problems(&config);
+        assert_eq!(problems.len(), 3, "{problems:?}");
+        for (problem, said) in problems.iter().zip(["mode 644", "is empty", "No such file"]) {
+            assert!(problem.contains(said), "{problem}");
+        }
     }
 }

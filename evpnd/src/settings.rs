@@ -7,7 +7,9 @@ use crate::disk::Boot;
 use crate::peer_io::Target;
 use crate::peer_io::guard::{Guard, Key};
 use crate::peer_io::targets::Table;
-use evpn_config::{AutoRouteTarget, Config, Derived, PeerAs, RdChoice, Redistribute, RtChoice};
+use evpn_config::{
+    AutoRouteTarget, Config, Derived, PeerAs, RdChoice, Redistribute, RtChoice, SecretFile,
+};
 use evpn_dataplane::facts::{Link, LinkKind};
 use evpn_energy::plausibility::Gates;
 use evpn_energy::policy::{MAX_CHANGES_PER_DAY, Pace, Staleness, Thresholds};
@@ -196,9 +198,9 @@ fn target(
     who: impl Fn() -> String,
 ) -> Result<Target, String> {
     let internal = neighbor.is_internal(config.router.asn);
-    let key = neighbor.password_file.as_deref().map(Key::read).transpose();
-    let guard =
-        Guard { key: key.map_err(|e| format!("{}: {e}", who()))?, max_hops: neighbor.ttl_security };
+    let file = neighbor.password_file.as_deref().map(|path| SecretFile::tcp_md5(who(), path));
+    let key = file.as_ref().map(Key::read).transpose()?;
+    let guard = Guard { key, max_hops: neighbor.ttl_security };
     Ok(Target {
         port: neighbor.port,
         source: neighbor.update_source,

@@ -145,6 +145,16 @@ const DEVICES: &[Mistake] = &[
         )
     },
     mistake(
+        "ip link set vx100 type vxlan local 10.0.0.9",
+        ["vtep-local", "wrong", "vx100 local", "10.0.0.9, an address that this machine"],
+        "vx4000 has 10.0.0.1, so that the VTEPs differ",
+    ),
+    mistake(
+        "ip link set up0 master br100",
+        ["uplink-port", "wrong", "up0 master", "br100"],
+        "sessions end",
+    ),
+    mistake(
         "ip link set up0 down",
         ["vtep-local", "wrong", "vx4000 local", "10.0.0.1, on up0, which is down"],
         "a device that is down",

@@ -29,6 +29,7 @@ mod effective;
 mod parse;
 mod problem;
 mod schema;
+mod secret;
 mod section;
 mod source;
 mod suggest;
@@ -50,6 +51,7 @@ pub use schema::unicast::Unicast;
 pub use schema::vni::VniConfig;
 pub use schema::vrf::{DEFAULT_VRF, Prefix, Redistribute, Vrf};
 pub use schema::{KeyDoc, schema_keys};
+pub use secret::{SECRET_FILE_MAX, SECRET_FORBIDDEN_MODE, SecretFile, TCP_MD5_KEY_MAX};
 pub use source::{MAX_SOURCE_OCTETS, Source};
 pub use value::{Bandwidth, DrainTime, Endpoint, PeerAs, RdChoice, RtChoice, show_duration};
 

@@ -208,20 +208,20 @@ impl Reconciler {
             NeighbourHave::Foreign => "another control plane's entry".to_owned(),
         });
         let local = || self.tracker.neighbours.get(&key).map(|n| format!("{}, not ours", n.mac));
-        let object = format!("neighbour {} on {}", key.address, self.name(key.device));
+        let object = self.neighbour_name(key);
         (object, row.and_then(|row| row.want).map(neighbour_text), have.or_else(local))
     }
 
     fn describe_flood(&self, key: FloodKey) -> (String, Option<String>, Option<String>) {
         let row = self.flood.rows.get(&key);
-        let object = format!("flood to {} on {}", key.vtep, self.name(key.device));
+        let object = self.flood_name(key);
         let wanted = row.and_then(|row| row.want).map(|()| "flood".to_owned());
         (object, wanted, row.and_then(|row| row.have).map(|_| "flood".to_owned()))
     }
 
     fn describe_fdb(&self, key: FdbKey) -> (String, Option<String>, Option<String>) {
         let row = self.fdb.rows.get(&key);
-        let object = format!("mac {} on {}", key.mac, self.name(key.device));
+        let object = self.fdb_name(key);
         let wanted = row.and_then(|row| row.want).map(|want| {
             let to = match want.to {
                 FdbTarget::Group(id) => FdbTarget::Group(self.nexthops.ready(id).unwrap_or(id)),
@@ -240,14 +240,26 @@ impl Reconciler {
         (object, wanted, have)
     }
 
-    fn name(&self, device: IfIndex) -> String {
+    pub(crate) fn neighbour_name(&self, key: NeighbourKey) -> String {
+        format!("neighbour {} on {}", key.address, self.name(key.device))
+    }
+
+    pub(crate) fn flood_name(&self, key: FloodKey) -> String {
+        format!("flood to {} on {}", key.vtep, self.name(key.device))
+    }
+
+    pub(crate) fn fdb_name(&self, key: FdbKey) -> String {
+        format!("mac {} on {}", key.mac, self.name(key.device))
+    }
+
+    pub(crate) fn name(&self, device: IfIndex) -> String {
         match self.tracker.links.get(&device) {
             Some(link) => link.name.clone(),
             None => format!("device {device}"),
         }
     }
 
-    fn spec_text(&self, spec: &NexthopSpec) -> String {
+    pub(crate) fn spec_text(&self, spec: &NexthopSpec) -> String {
         match spec {
             NexthopSpec::Routed(nexthop) => {
                 format!("via {} dev {}", nexthop.gateway, self.name(nexthop.device))
@@ -270,11 +282,11 @@ fn group_text(group: &NexthopGroup) -> String {
     }
 }
 
-fn neighbour_text(value: Neighbour) -> String {
+pub(crate) fn neighbour_text(value: Neighbour) -> String {
     format!("{}{}", value.mac, if value.router { " router" } else { "" })
 }
 
-fn target_text(to: FdbTarget) -> String {
+pub(crate) fn target_text(to: FdbTarget) -> String {
     match to {
         FdbTarget::Vtep(vtep) => format!("vtep {vtep}"),
         FdbTarget::Group(id) => format!("group {}", id.0),

@@ -44,3 +44,4 @@ mod table;
 pub mod taken;
 mod tracker;
 mod verdict;
+mod words;

@@ -71,7 +71,7 @@ pub fn fabric(settings: &Settings, links: &[Link]) -> Fabric {
     let l3vni = |vni: Vni| settings.vrfs.iter().any(|v| v.l3vni == vni);
     let mut evis = BTreeMap::new();
     for link in links {
-        let LinkKind::Vxlan(Vxlan { vni: Some(vni), .. }) = link.kind else { continue };
+        let Some(vni) = vni_of(link) else { continue };
         let named = settings.vnis.get(&vni);
         let served = named.map_or(settings.all_vnis == AllVnis::Served, |n| n.enabled);
         if served && !l3vni(vni) {
@@ -86,7 +86,7 @@ pub fn fabric(settings: &Settings, links: &[Link]) -> Fabric {
 }
 
 fn evi(settings: &Settings, links: &[Link], vni: Vni) -> Evi {
-    let device = links.iter().find(|l| vxlan_of(l).is_some_and(|x| x.vni == Some(vni)));
+    let device = links.iter().find(|l| vni_of(l) == Some(vni));
     let state = match device {
         Some(link) => devices(settings, links, link),
         None => Err(missing(links, vni)),
@@ -100,6 +100,11 @@ const fn vxlan_of(link: &Link) -> Option<&Vxlan> {
         LinkKind::Vxlan(vxlan) => Some(vxlan),
         _ => None,
     }
+}
+
+/// The VNI of a VXLAN device.
+pub(crate) fn vni_of(link: &Link) -> Option<Vni> {
+    vxlan_of(link)?.vni
 }
 
 fn missing(links: &[Link], vni: Vni) -> String {
@@ -168,29 +173,71 @@ fn warnings(settings: &Settings, links: &[Link], link: &Link) -> Vec<String> {
             "the bridge learns from frames that leave {name}: bridge link set dev {name} learning off"
         ));
     }
-    let l3 = vxlan_of(link)
-        .and_then(|x| x.vni)
-        .is_some_and(|vni| settings.vrfs.iter().any(|vrf| vrf.l3vni == vni));
+    let l3 = vni_of(link).is_some_and(|vni| settings.vrfs.iter().any(|vrf| vrf.l3vni == vni));
     if !l3 && link.port.is_some_and(|p| !p.neigh_suppress) {
         warnings.push(format!(
             "{name} floods ARP and ND: bridge link set dev {name} neigh_suppress on"
         ));
     }
+    warnings.extend(vtep_warning(settings, links, link));
+    warnings.extend(port_warning(settings, links, link));
     warnings.extend(mtu_warning(settings, links, link));
     warnings
 }
 
-/// Full-size frames of hosts must fit into the underlay with what VXLAN adds to them.
-fn mtu_warning(settings: &Settings, links: &[Link], link: &Link) -> Option<String> {
-    let of_hosts = |l: &&Link| l.master == link.master && vxlan_of(l).is_none();
-    let hosts = links.iter().filter(of_hosts).max_by_key(|l| l.mtu)?;
+/// What other leaves send to an address that is on no device here comes back from nowhere. It does
+/// not keep a VNI down: the address may be on its way, and routes that are withdrawn meanwhile help
+/// nobody.
+fn vtep_warning(settings: &Settings, links: &[Link], link: &Link) -> Option<String> {
+    let is_here =
+        |vtep: &IpAddr| links.iter().any(|l| l.addresses.iter().any(|n| n.addr() == *vtep));
+    let name = &link.name;
+    let local = vxlan_of(link)?.local;
+    let vtep = local.or(settings.vtep).filter(|vtep| !is_here(vtep))?;
+    // Two addresses for one leaf are a slip of the pen more often than a plan. The kernel changes an
+    // address, but not its family.
+    let of_others = links.iter().filter_map(|l| vxlan_of(l)?.local);
+    let mut of_others = of_others.filter(|o| o.is_ipv4() == vtep.is_ipv4() && is_here(o));
+    let nowhere = format!("{name} sends from {vtep}, which is on no device here");
+    Some(match of_others.next().filter(|_| local.is_some()) {
+        Some(other) => format!(
+            "{nowhere}, while other devices send from {other}: ip link set {name} type vxlan local \
+             {other}"
+        ),
+        None => format!("{nowhere}: ip addr add {} dev lo", IpNet::from(vtep)),
+    })
+}
+
+/// A device toward a neighbor that became a port of the bridge: whatever arrives there is a host's
+/// from then on, and no packet to us.
+fn port_warning(settings: &Settings, links: &[Link], link: &Link) -> Option<String> {
+    let bridge = links.iter().find(|l| Some(l.index) == link.master)?;
+    let of_bridge = |l: &&Link| l.master == Some(bridge.index) && leads_to_a_neighbor(settings, l);
+    let port = &links.iter().find(of_bridge)?.name;
+    let bridge = &bridge.name;
+    Some(format!(
+        "{port} leads to a neighbor, and is a port of {bridge}: ip link set {port} nomaster"
+    ))
+}
+
+/// Whether a neighbor is known by this device, or is in a prefix that it has an address of.
+fn leads_to_a_neighbor(settings: &Settings, link: &Link) -> bool {
     let ids = || settings.neighbors.iter().map(|n| &n.id);
-    let reaches_a_neighbor = |net: &IpNet| {
+    let reaches_one = |net: &IpNet| {
         ids().filter_map(NeighborId::address).any(|a| net.contains(&a) && net.addr() != a)
     };
-    let is_a_neighbors =
-        |l: &Link| ids().filter_map(NeighborId::interface).any(|name| name.as_str() == l.name);
-    let leads_to_one = |l: &Link| is_a_neighbors(l) || l.addresses.iter().any(reaches_a_neighbor);
+    let is_a_neighbors = ids().filter_map(NeighborId::interface).any(|i| i.as_str() == link.name);
+    is_a_neighbors || link.addresses.iter().any(reaches_one)
+}
+
+/// Full-size frames of hosts must fit into the underlay with what VXLAN adds to them.
+fn mtu_warning(settings: &Settings, links: &[Link], link: &Link) -> Option<String> {
+    let leads_to_one = |l: &Link| leads_to_a_neighbor(settings, l);
+    // Without a bridge there are no hosts, and whatever else has no master is none of them.
+    let bridge = link.master?;
+    let of_hosts =
+        |l: &&Link| l.master == Some(bridge) && vxlan_of(l).is_none() && !leads_to_one(l);
+    let hosts = links.iter().filter(of_hosts).max_by_key(|l| l.mtu)?;
     let underlay =
         links.iter().filter(|l| l.index != link.index && leads_to_one(l)).min_by_key(|l| l.mtu)?;
     let ipv6 = vxlan_of(link).and_then(|x| x.local).is_some_and(|a| a.is_ipv6());

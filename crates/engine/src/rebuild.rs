@@ -90,6 +90,19 @@ impl Engine {
                 self.outputs.push_back(Output::Event(Event::Vni(evi.vni, problem)));
             }
         }
+        self.tell_gone(wanted);
+    }
+
+    /// A VNI that nobody has named ends with its device. The kernel takes a device down before it
+    /// takes it away, so that the last word would be that it is down.
+    fn tell_gone(&mut self, wanted: &Fabric) {
+        let is_there = |vni: Vni| self.links.iter().any(|link| fabric::vni_of(link) == Some(vni));
+        let ended = self.fabric.evis.iter().filter(|(vni, _)| !wanted.evis.contains_key(vni));
+        for (vni, evi) in ended.filter(|(vni, _)| !is_there(**vni)) {
+            let Some(device) = &evi.device else { continue };
+            let what = format!("{device} is gone: the VNI is no longer served");
+            self.outputs.push_back(Output::Event(Event::Vni(*vni, what)));
+        }
     }
 
     fn replace_evi(&mut self, vni: Vni, devices: Option<fabric::Devices>) -> bool {

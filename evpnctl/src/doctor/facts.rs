@@ -6,6 +6,7 @@ use evpn_dataplane::object::IfIndex;
 use evpn_netlink::probe::Probed;
 use evpn_netlink::survey::Survey;
 use evpn_proto::types::Vni;
+use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -31,8 +32,8 @@ pub(crate) struct Facts {
     pub(crate) evpnd: EvpndFound,
     /// Where it keeps its state.
     pub(crate) state_dir: Option<Folder>,
-    /// The file of a password, by its modes; its content is nobody's business.
-    pub(crate) password_file: Option<PasswordFile>,
+    /// The files of secrets, from outside; their content is nobody's business.
+    pub(crate) password_files: Vec<PasswordFile>,
     /// Other EVPN daemons in this network namespace, as evpnd finds them.
     pub(crate) rivals: Vec<String>,
     /// Who listens on the port of BGP: names of processes, `?` where that cannot be seen.
@@ -56,6 +57,8 @@ pub(crate) struct Intent {
     pub(crate) routed: Families,
     /// Families of unicast routes that are passed on from one neighbor to another.
     pub(crate) passes_on: Families,
+    /// What neighbors are told of the underlay.
+    pub(crate) told: Told,
     /// VNIs that are named and served.
     pub(crate) named: BTreeSet<Vni>,
     /// VNIs that are named and not served.
@@ -72,11 +75,32 @@ pub(crate) struct Intent {
     pub(crate) receive_buffer: u64,
 }
 
+/// What neighbors are told of the underlay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// The unicast families that some neighbor speaks.
+    pub(crate) families: Families,
+    /// The prefixes that are announced always.
+    pub(crate) prefixes: Vec<IpNet>,
+    /// Whether what is connected is announced beside.
+    pub(crate) connected: bool,
+}
+
 /// Address families.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Families {
     pub(crate) ipv4: bool,
     pub(crate) ipv6: bool,
+}
+
+impl Families {
+    /// Whether that of an address is one of them.
+    pub(crate) const fn has(self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(_) => self.ipv4,
+            IpAddr::V6(_) => self.ipv6,
+        }
+    }
 }
 
 /// A configuration on disk.
@@ -144,9 +168,20 @@ pub(crate) struct Folder {
 /// The file of a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PasswordFile {
+    /// Whose it is, e.g. `neighbor 10.0.0.2`.
+    pub(crate) whose: String,
     pub(crate) path: PathBuf,
-    /// Its permission bits; none where it is not there.
-    pub(crate) mode: Option<u32>,
+    /// What is seen of it; none where it is not there.
+    pub(crate) outside: Option<Outside>,
+}
+
+/// A file from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outside {
+    /// Its permission bits.
+    pub(crate) mode: u32,
+    /// Its octets.
+    pub(crate) length: u64,
 }
 
 /// systemd-networkd.

@@ -2,6 +2,7 @@
 
 use super::ANSWER_MAX;
 use crate::secret;
+use evpn_config::SecretFile;
 use evpn_energy::feed::nut::{NutClient, NutTarget, NutTargetError};
 use evpn_energy::{FeedError, Reading};
 use std::io;
@@ -25,7 +26,7 @@ pub(super) fn login(
     password_file: Option<&Path>,
 ) -> Result<Option<(String, String)>, String> {
     let (Some(username), Some(path)) = (username, password_file) else { return Ok(None) };
-    let password = secret::read(path).map_err(|e| format!("password-file {e}"))?;
+    let password = secret::read(&SecretFile::login("energy feed", path))?;
     Ok(Some((username.to_owned(), password)))
 }
 

@@ -6,16 +6,14 @@
 
 use super::Target;
 use crate::secret;
+use evpn_config::{SecretFile, TCP_MD5_KEY_MAX};
 use ipnet::IpNet;
 use socket2::Socket;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
-use std::path::Path;
 use std::ptr;
 
-/// Octets of a key at most (`TCP_MD5SIG_MAXKEYLEN`).
-const KEY_MAX: usize = 80;
 /// linux/tcp.h; libc has it not.
 const TCP_MD5SIG_FLAG_PREFIX: u8 = 1;
 /// What packets leave with; each hop takes one.
@@ -44,16 +42,9 @@ impl Key {
     /// The first line of a file that nobody else may read.
     ///
     /// # Errors
-    /// The file's name and what is wrong with it.
-    pub(crate) fn read(path: &Path) -> Result<Self, String> {
-        let key = secret::read(path).map_err(|e| format!("password-file {e}"))?;
-        if key.len() > KEY_MAX {
-            let (shown, length) = (path.display(), key.len());
-            return Err(format!(
-                "password-file {shown}: {length} octets, and TCP MD5 takes {KEY_MAX} at most"
-            ));
-        }
-        Ok(Self(key))
+    /// Whose it is, the file's name and what is wrong with it.
+    pub(crate) fn read(file: &SecretFile<'_>) -> Result<Self, String> {
+        secret::read(file).map(Self)
     }
 }
 
@@ -126,7 +117,7 @@ pub(super) fn sign(socket: &impl AsRawFd, peer: Signed, key: Option<&Key>) -> io
         prefix_length,
         length: u16::try_from(text.len()).map_err(io::Error::other)?,
         device: 0,
-        key: [0; KEY_MAX],
+        key: [0; TCP_MD5_KEY_MAX],
     };
     for (place, octet) in signature.key.iter_mut().zip(text) {
         *place = *octet;
@@ -149,7 +140,7 @@ struct Signature {
     prefix_length: u8,
     length: u16,
     device: libc::c_int,
-    key: [u8; KEY_MAX],
+    key: [u8; TCP_MD5_KEY_MAX],
 }
 
 fn storage(address: IpAddr) -> libc::sockaddr_storage {

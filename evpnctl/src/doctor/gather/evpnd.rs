@@ -3,14 +3,14 @@
 //! **A password's file is looked at from outside**: that it is there, and who may read it.
 
 use super::super::facts::{
-    ConfigFound, EvpndFound, Families, Folder, Intent, PasswordFile, Process, Running,
+    ConfigFound, EvpndFound, Families, Folder, Intent, Outside, PasswordFile, Process, Running,
 };
 use super::Asked;
 use crate::{Failure, local};
 use evpn_api::bgp::VniKind;
 use evpn_api::client::Unreachable;
 use evpn_api::{Client, ClientError, NeighborId};
-use evpn_config::{Config, Feed};
+use evpn_config::{Config, SecretFile};
 use evpn_proto::types::Vni;
 use std::fs;
 use std::io::ErrorKind;
@@ -20,6 +20,8 @@ use std::time::Duration;
 
 /// Where a configuration is unless told otherwise.
 pub(crate) const USUAL_CONFIG: &str = "/etc/evpnd";
+/// The file of its folder that has to be there.
+const MAIN_FILE: &str = "evpnd.toml";
 /// How long each question may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// BGP's port.
@@ -125,11 +127,16 @@ pub(super) fn configuration(named: Option<&Path>, asked: &Asked) -> Configuratio
             }
         },
         Err(Failure::Io(_, error)) if error.kind() == ErrorKind::NotFound => {
-            without(ConfigFound::Missing(path))
+            without(ConfigFound::Missing(main_file(path)))
         }
         Err(Failure::Io(_, error)) => without(ConfigFound::Unreadable(path, error.to_string())),
         Err(_) => without(ConfigFound::NotLookedAt),
     }
+}
+
+/// What is missing of a configuration: in a folder that is there, its main file.
+fn main_file(path: PathBuf) -> PathBuf {
+    if path.is_dir() { path.join(MAIN_FILE) } else { path }
 }
 
 /// A folder from outside.
@@ -144,14 +151,35 @@ pub(super) fn folder(path: &Path) -> Folder {
     Folder { path: path.to_owned(), owner, free }
 }
 
-/// The file of the feed's password, if there is such a key.
-pub(super) fn password_file(config: &Config) -> Option<PasswordFile> {
-    let Feed::Nut { password_file: Some(path), .. } = &config.energy.feed else { return None };
-    let mode = match fs::metadata(path) {
-        Ok(found) => Some(found.permissions().mode() & 0o7777),
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        // Its folder is closed to us: then it is to everybody else.
-        Err(_) => return None,
+/// The files of secrets that the configuration names.
+pub(super) fn password_files(config: &Config) -> Vec<PasswordFile> {
+    let file = |secret: SecretFile<'_>| {
+        let outside = match fs::metadata(secret.path) {
+            Ok(found) => {
+                let mode = found.permissions().mode() & 0o7777;
+                Some(Outside { mode, length: found.len() })
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            // Its folder is closed to us: then it is to everybody else.
+            Err(_) => return None,
+        };
+        Some(PasswordFile { path: secret.path.to_owned(), whose: secret.whose, outside })
     };
-    Some(PasswordFile { path: path.clone(), mode })
+    config.secret_files().into_iter().filter_map(file).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_folder_that_is_there_the_file_is_missing_and_not_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let found = |path: &Path| configuration(Some(path), &Asked::default()).found;
+        let file = folder.path().join("evpnd.toml");
+        assert_eq!(found(folder.path()), ConfigFound::Missing(file.clone()));
+        assert_eq!(found(&file), ConfigFound::Missing(file));
+        let absent = folder.path().join("absent");
+        assert_eq!(found(&absent), ConfigFound::Missing(absent));
+    }
 }

@@ -10,9 +10,9 @@ mod services;
 pub(crate) use evpnd::USUAL_CONFIG;
 pub(super) use kernel::probe_here;
 
-use super::facts::{EvpndFound, Facts, Families, Intent};
+use super::facts::{EvpndFound, Facts, Families, Intent, Told};
 use super::judge::sysctls;
-use evpn_config::Config;
+use evpn_config::{Config, Redistribute};
 use evpn_dataplane::facts::LinkKind;
 use evpn_dataplane::object::IfIndex;
 use evpn_dataplane::observe::PROTOCOL;
@@ -61,7 +61,7 @@ pub(super) async fn facts(sources: &Sources) -> Facts {
     };
     if let Some(config) = &found.config {
         facts.state_dir = Some(evpnd::folder(&config.state_dir));
-        facts.password_file = evpnd::password_file(config);
+        facts.password_files = evpnd::password_files(config);
     }
     facts.survey = Some(survey.map_err(|error| error.to_string()));
     facts.evpnd = asked.found;
@@ -167,6 +167,7 @@ fn intent(config: &Config, survey: Option<&Survey>, underlay: &BTreeSet<IfIndex>
         l3vnis: config.vrfs.iter().map(|vrf| (vrf.l3vni, vrf.name.clone())).collect(),
         routed,
         passes_on: passes_on(config),
+        told: told(config),
         named: named(true),
         disabled: named(false),
         all_vnis: config.evpn.advertise_all_vni,
@@ -186,6 +187,21 @@ fn passes_on(config: &Config) -> Families {
     Families { ipv4: speaks(Family::IPV4_UNICAST), ipv6: speaks(Family::IPV6_UNICAST) }
 }
 
+/// What is told of the underlay to neighbors that speak a family of it, of groups too.
+fn told(config: &Config) -> Told {
+    let of_groups = config.dynamic_groups.iter().map(|group| &group.neighbor);
+    let neighbors: Vec<_> = config.neighbors.iter().chain(of_groups).collect();
+    let speaks = |family: Family| neighbors.iter().any(|n| n.families.contains(&family));
+    Told {
+        families: Families {
+            ipv4: speaks(Family::IPV4_UNICAST),
+            ipv6: speaks(Family::IPV6_UNICAST),
+        },
+        prefixes: config.unicast.announce.clone(),
+        connected: config.unicast.redistribute.contains(&Redistribute::Connected),
+    }
+}
+
 /// What the daemon said of itself, and what follows from it.
 #[derive(Clone, Debug, Default)]
 struct Asked {
@@ -196,4 +212,29 @@ struct Asked {
     vteps: Vec<IpAddr>,
     /// What the configuration must want, where nobody may read it.
     intent: Option<Intent>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use evpn_config::{Source, load};
+
+    #[test]
+    fn what_neighbors_and_groups_are_told_is_what_the_configuration_says() {
+        let of = |more: &str| {
+            let text = format!("[router]\nas = 65001\n{more}");
+            told(&load(&[Source::new("evpnd.toml", text)]).unwrap().config)
+        };
+        let neighbor = "[[neighbor]]\naddress = \"10.9.0.2\"\nas = 65002\n";
+        assert_eq!(of(neighbor), Told::default());
+        let group = "[unicast]\nannounce = [\"10.0.0.1/32\"]\nredistribute = [\"connected\"]\n\
+                     [[group]]\nname = \"g\"\nas = 65002\nlisten = [\"10.9.0.0/24\"]\n\
+                     families = [\"ipv4-unicast\", \"l2vpn-evpn\"]\n";
+        let expected = Told {
+            families: Families { ipv4: true, ipv6: false },
+            prefixes: vec!["10.0.0.1/32".parse().unwrap()],
+            connected: true,
+        };
+        assert_eq!(of(group), expected);
+    }
 }

@@ -2,8 +2,9 @@
 //!
 //! **That it does not run is a warning, since the doctor is asked before the first start too.**
 
-use super::super::facts::{ConfigFound, EvpndFound, Facts, Running};
+use super::super::facts::{ConfigFound, EvpndFound, Facts, Outside, PasswordFile, Running};
 use super::super::finding::{Finding, State};
+use evpn_config::SECRET_FORBIDDEN_MODE;
 
 /// CAP_NET_BIND_SERVICE, CAP_NET_ADMIN, CAP_NET_RAW.
 const BIND_SERVICE: u64 = 1 << 10;
@@ -13,8 +14,6 @@ const NET_RAW: u64 = 1 << 13;
 const PRIVILEGED_PORTS: u16 = 1024;
 /// Octets that should be left for state: a thousand times what it takes.
 const ENOUGH_ROOM: u64 = 16 << 20;
-/// Permissions of everybody.
-const OTHERS: u32 = 0o007;
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     let mut findings: Vec<Finding> = config(&facts.config).into_iter().collect();
@@ -36,7 +35,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
         EvpndFound::Running(running) => findings.extend(daemon(facts, running)),
     }
     findings.extend(state_dir(facts));
-    findings.extend(password_file(facts));
+    findings.extend(password_files(facts));
     findings
 }
 
@@ -50,7 +49,13 @@ fn config(found: &ConfigFound) -> Option<Finding> {
                     "evpnd does not start without one, and nobody knows which VNIs and VRFs are \
                      wanted: all VXLAN devices are taken for served",
                 )
-                .mend("editor /etc/evpnd/evpnd.toml && evpnctl config check")
+                .mend(match path.extension() {
+                    Some(_) => format!("editor {0} && evpnctl config check {0}", path.display()),
+                    None => format!(
+                        "mkdir -p {0} && editor {0}/evpnd.toml && evpnctl config check {0}",
+                        path.display()
+                    ),
+                })
         }
         ConfigFound::Unreadable(path, why) => {
             Finding::of("config", State::Unknown, format!("{} cannot be read", path.display()))
@@ -174,25 +179,33 @@ fn state_dir(facts: &Facts) -> Option<Finding> {
     Some(Finding::ok("state-dir", path))
 }
 
-fn password_file(facts: &Facts) -> Option<Finding> {
-    let file = facts.password_file.as_ref()?;
+fn password_files(facts: &Facts) -> Vec<Finding> {
+    let files = &facts.password_files;
+    let well = "every file of a secret is there, and closed to others";
+    let found = files.iter().filter_map(password_file).collect();
+    if files.is_empty() { found } else { super::or_ok(found, "password-file", well) }
+}
+
+fn password_file(file: &PasswordFile) -> Option<Finding> {
     let path = file.path.display().to_string();
-    let Some(mode) = file.mode else {
-        return Some(
-            Finding::setting("password-file", State::Wrong, path.clone(), "not there")
-                .breaks("evpnd does not take a configuration whose files are missing")
-                .mend(format!("install -m 0640 -g evpnd /dev/stdin {path}")),
-        );
+    let write = || format!("install -m 0640 -g evpnd /dev/stdin {path}");
+    let (value, mend) = match file.outside {
+        None => ("not there".to_owned(), write()),
+        Some(Outside { mode, .. }) if mode & SECRET_FORBIDDEN_MODE != 0 => {
+            let mend = format!("chown root:evpnd {path}; chmod 640 {path}");
+            (format!("mode {mode:04o}, open to others"), mend)
+        }
+        // One octet is the end of an empty line: no key is as short.
+        Some(Outside { length: 0 | 1, .. }) => ("empty".to_owned(), write()),
+        Some(_) => return None,
     };
-    Some(match mode & OTHERS {
-        0 => Finding::ok("password-file", "nobody else may read it"),
-        _ => Finding::setting(
-            "password-file",
-            State::Warning,
-            path.clone(),
-            format!("mode {mode:04o}"),
-        )
-        .breaks("every user of this machine may read the password")
-        .mend(format!("chmod o= {path}")),
-    })
+    Some(
+        Finding::setting("password-file", State::Wrong, path, value)
+            .about(&file.whose)
+            .breaks(format!(
+                "evpnd neither starts nor reloads with it: it is for the secret of {}",
+                file.whose
+            ))
+            .mend(mend),
+    )
 }

@@ -12,6 +12,7 @@ mod machine;
 mod mtu;
 mod served;
 pub(super) mod sysctls;
+mod underlay;
 mod vxlans;
 
 use super::facts::Facts;
@@ -26,6 +27,7 @@ pub(crate) fn judge(facts: &Facts) -> Vec<Finding> {
             let fabric = Fabric::of(facts, &survey.devices);
             findings.extend(vxlans::judge(&fabric));
             findings.extend(bridges::judge(&fabric));
+            findings.extend(underlay::judge(&fabric));
             findings.extend(mtu::judge(&fabric));
             findings.extend(sysctls::judge(&fabric, survey));
         }

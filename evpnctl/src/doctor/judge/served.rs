@@ -62,7 +62,7 @@ impl<'f> Fabric<'f> {
 
     fn serve(&self, vni: Vni, link: &'f Link) -> Option<Served<'f>> {
         let vxlan = vxlan_of(link)?;
-        let bridge = self.device(link.master).filter(|d| d.bridge.is_some());
+        let bridge = self.bridge_of(link);
         let l3 = match &self.facts.intent {
             Some(intent) => intent.l3vnis.contains_key(&vni),
             // Nobody says: a bridge without hosts is a router's.
@@ -78,7 +78,13 @@ impl<'f> Fabric<'f> {
     /// The ports of a bridge that lead to hosts.
     pub(super) fn host_ports(&self, bridge: IfIndex) -> impl Iterator<Item = &'f Link> {
         let links = self.devices.iter().map(|device| &device.link);
-        links.filter(move |l| l.master == Some(bridge) && vxlan_of(l).is_none())
+        let ports = links.filter(move |l| l.master == Some(bridge) && vxlan_of(l).is_none());
+        ports.filter(|l| !self.facts.underlay.contains(&l.index))
+    }
+
+    /// The bridge that a device is a port of.
+    pub(super) fn bridge_of(&self, port: &Link) -> Option<&'f Device> {
+        self.device(port.master).filter(|master| master.bridge.is_some())
     }
 
     /// Bridges of served VNIs, each once, with their VNI.

@@ -113,6 +113,27 @@ fn each_setting_of_a_vxlan_device_is_named_with_its_mend() {
 }
 
 #[test]
+fn a_vtep_that_differs_from_that_of_other_devices_is_to_be_theirs() {
+    let mut facts = facts();
+    vxlan(&mut facts, "vx100").local = Some("10.0.0.9".parse().unwrap());
+    let found = unwell(&facts);
+    let [finding] = found.as_slice() else { panic!("{found:#?}") };
+    assert_eq!((finding.check, finding.state), ("vtep-local", State::Wrong));
+    assert_eq!(finding.mend.as_deref(), Some("ip link set vx100 type vxlan local 10.0.0.1"));
+    let breaks = finding.breaks.as_deref().unwrap();
+    assert!(breaks.contains("vx4000 has 10.0.0.1, so that the VTEPs differ"), "{breaks}");
+}
+
+#[test]
+fn an_address_does_not_change_its_family() {
+    let mut facts = facts();
+    vxlan(&mut facts, "vx100").local = Some("2001:db8::9".parse().unwrap());
+    let found = unwell(&facts);
+    let finding = found.iter().find(|f| f.check == "vtep-local").unwrap();
+    assert_eq!(finding.mend.as_deref(), Some("ip addr add 2001:db8::9/128 dev lo"));
+}
+
+#[test]
 fn each_setting_of_a_bridge_is_named_with_its_mend() {
     let case = |change: fn(&mut super::Facts), check, state, setting, value, mend| Case {
         change,

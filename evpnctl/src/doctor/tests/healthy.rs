@@ -1,7 +1,8 @@
 //! A leaf on which nothing is wrong: an L2VNI with a host, an L3VNI, an uplink, a running evpnd.
 
 use super::super::facts::{
-    ConfigFound, EvpndFound, Facts, Families, Folder, Intent, PasswordFile, Process, Running,
+    ConfigFound, EvpndFound, Facts, Families, Folder, Intent, Outside, PasswordFile, Process,
+    Running, Told,
 };
 use super::super::judge::sysctls;
 use evpn_dataplane::facts::{BridgePort, Link, LinkKind, Vxlan};
@@ -108,7 +109,7 @@ pub(super) fn facts() -> Facts {
             owner: Some(990),
             free: Some(1 << 30),
         }),
-        password_file: Some(PasswordFile { path: "/etc/evpnd/nut".into(), mode: Some(0o640) }),
+        password_files: vec![key("energy feed", "nut"), key("neighbor 192.0.2.0", "spine")],
         rivals: Vec::new(),
         bgp_listeners: vec!["evpnd".to_owned()],
         networkd: None,
@@ -118,11 +119,17 @@ pub(super) fn facts() -> Facts {
     }
 }
 
+fn key(whose: &str, name: &str) -> PasswordFile {
+    let outside = Some(Outside { mode: 0o640, length: 12 });
+    PasswordFile { whose: whose.to_owned(), path: format!("/etc/evpnd/{name}").into(), outside }
+}
+
 fn intent() -> Intent {
     Intent {
         l3vnis: [(vni(4000), "red".to_owned())].into(),
         routed: Families { ipv4: true, ipv6: true },
         passes_on: Families::default(),
+        told: Told::default(),
         named: [vni(100)].into(),
         disabled: [vni(666)].into(),
         all_vnis: true,

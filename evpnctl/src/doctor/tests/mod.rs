@@ -3,6 +3,7 @@
 mod devices;
 mod healthy;
 mod surroundings;
+mod underlay;
 
 use super::facts::Facts;
 use super::finding::{Finding, Report, State};

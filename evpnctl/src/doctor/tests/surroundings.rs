@@ -1,6 +1,6 @@
 //! Kernel, daemons, evpnd itself.
 
-use super::super::facts::{ConfigFound, EvpndFound, Facts, Firewall, Networkd, Running};
+use super::super::facts::{ConfigFound, EvpndFound, Facts, Firewall, Networkd, Outside, Running};
 use super::super::finding::State;
 use super::healthy::facts;
 use super::{Case, hold, unwell};
@@ -15,6 +15,10 @@ fn running(facts: &mut Facts) -> &mut Running {
 
 fn drop_capability(facts: &mut Facts, bit: u32) {
     running(facts).process.as_mut().unwrap().capabilities &= !(1 << bit);
+}
+
+fn outside(facts: &mut Facts, place: usize) -> &mut Outside {
+    facts.password_files[place].outside.as_mut().unwrap()
 }
 
 #[test]
@@ -123,20 +127,36 @@ fn evpnd_itself_is_looked_at() {
             "journalctl --vacuum",
         ),
         case(
-            |f| f.password_file.as_mut().unwrap().mode = Some(0o644),
-            "password-file",
-            Warning,
-            "/etc/evpnd/nut",
-            "mode 0644",
-            "chmod o= /etc/evpnd/nut",
-        ),
-        case(
-            |f| f.password_file.as_mut().unwrap().mode = None,
+            |f| outside(f, 0).mode = 0o644,
             "password-file",
             Wrong,
             "/etc/evpnd/nut",
+            "mode 0644",
+            "chmod 640 /etc/evpnd/nut",
+        ),
+        case(
+            |f| outside(f, 1).mode = 0o660,
+            "password-file",
+            Wrong,
+            "/etc/evpnd/spine",
+            "mode 0660",
+            "chmod 640 /etc/evpnd/spine",
+        ),
+        case(
+            |f| f.password_files[1].outside = None,
+            "password-file",
+            Wrong,
+            "/etc/evpnd/spine",
             "not there",
-            "install -m 0640",
+            "install -m 0640 -g evpnd /dev/stdin /etc/evpnd/spine",
+        ),
+        case(
+            |f| outside(f, 1).length = 1,
+            "password-file",
+            Wrong,
+            "/etc/evpnd/spine",
+            "empty",
+            "install -m 0640 -g evpnd /dev/stdin /etc/evpnd/spine",
         ),
     ]);
 }
@@ -278,7 +298,7 @@ fn what_could_not_be_looked_at_is_said_and_is_not_wrong() {
     facts.config = ConfigFound::Unreadable("/etc/evpnd".into(), "permission denied".into());
     facts.evpnd = EvpndFound::Unreachable("permission denied".into(), None);
     facts.survey = Some(Err("no netlink".to_owned()));
-    facts.password_file = None;
+    facts.password_files.clear();
     let states: Vec<_> = unwell(&facts).into_iter().map(|f| (f.check, f.state)).collect();
     let unknown = ["kernel-features", "devices", "config", "evpnd"];
     assert_eq!(states, unknown.map(|check| (check, State::Unknown)));
@@ -294,6 +314,21 @@ fn whose_a_socket_is_may_be_hidden() {
     let found = unwell(&facts);
     assert_eq!((found[0].check, found[0].state), ("bgp-port", State::Wrong));
     assert!(found[0].mend.as_ref().unwrap().contains("ss -ltnp"));
+}
+
+#[test]
+fn what_is_missing_of_a_configuration_is_what_has_to_be_written() {
+    let mend = |missing: &str| {
+        let mut facts = facts();
+        facts.config = ConfigFound::Missing(missing.into());
+        let found = unwell(&facts);
+        assert_eq!((found[0].check, found[0].state), ("config", State::Warning));
+        assert_eq!(found[0].found, format!("{missing} is not there"));
+        found[0].mend.clone().unwrap()
+    };
+    let file = "editor /etc/evpnd/evpnd.toml && evpnctl config check /etc/evpnd/evpnd.toml";
+    assert_eq!(mend("/etc/evpnd/evpnd.toml"), file);
+    assert!(mend("/etc/evpnd").starts_with("mkdir -p /etc/evpnd && editor /etc/evpnd/evpnd.toml"));
 }
 
 #[test]
