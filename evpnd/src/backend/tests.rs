@@ -5,7 +5,8 @@ mod net;
 mod unicast;
 
 use super::{
-    AppBackend, ConfigControl, ConfigSource, ConfigValue, Dataplane, DataplaneReport, Pending,
+    AppBackend, ConfigControl, ConfigSource, ConfigValue, Dataplane, DataplaneReport, Lookups,
+    Pending,
 };
 use crate::api::backend::{ApiError, Backend, Caller};
 use crate::api::metrics;
@@ -21,10 +22,11 @@ use evpn_dataplane::difference::{Difference, Differences, Reason};
 use evpn_dataplane::object::Mode;
 use evpn_dataplane::reconciler::{Counters, Summary, Tally};
 use evpn_engine::settings::Settings;
+use evpn_netlink::lookup::{Lookup, Matched};
 use evpn_proto::bgp::session::PeerAs;
 use evpn_proto::types::{Asn, Time};
 use net::{Ases, Net, VNI, energy, host, mac, prefix, service, underlay, vni, vtep};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -33,6 +35,7 @@ use std::time::Duration;
 struct Kernel {
     differs: Vec<String>,
     parked: usize,
+    lookups: Lookups,
 }
 
 impl Dataplane for Kernel {
@@ -57,6 +60,12 @@ impl Dataplane for Kernel {
             held: None,
         };
         Box::pin(async move { Ok(report) })
+    }
+
+    fn lookups(&self, to: Vec<IpAddr>) -> Pending<'_, Lookups> {
+        let asked = to.iter().filter_map(|to| Some((*to, self.lookups.get(to)?.clone())));
+        let answer = asked.collect();
+        Box::pin(async move { answer })
     }
 }
 
@@ -459,11 +468,57 @@ async fn why_says_whether_the_kernel_agrees() {
     let daemon = Daemon::new(two(|_| {}), Kernel { differs, ..Kernel::default() });
     let differs = daemon.backend.why(subject()).await.unwrap();
     assert!(!differs.tables[0].kernel_ok && differs.tables[0].kernel.is_empty());
+    assert!(!differs.reachable);
+    assert_eq!(
+        differs.verdict,
+        "the kernel does not hold mac 02:00:00:00:00:02 on vx100; \
+         by the routes, frames to it in VNI 100 go to VTEP 10.0.0.2"
+    );
 
     let prefix = WhySubject::Prefix { prefix: prefix("198.51.2.9/32"), vni: None };
     let why = Daemon::two().backend.why(prefix).await.unwrap();
     assert_eq!(why.verdict, "packets to 198.51.2.0/24 in VRF red go to VTEP 10.0.0.2");
     assert!(why.tables[0].kernel[0].starts_with("198.51.2.0/24 nhid "));
+}
+
+#[tokio::test]
+async fn why_follows_the_kernel_where_it_sends_elsewhere_or_nowhere() {
+    let net = || two(|settings| settings.vrfs[0].table = 254);
+    let ask = async |to: IpAddr, lookup: Lookup, subject: WhySubject| {
+        let kernel = Kernel { lookups: [(to, lookup)].into(), ..Kernel::default() };
+        Daemon::new(net(), kernel).backend.why(subject).await.unwrap()
+    };
+    let host = || WhySubject::Mac { mac: mac(2), vni: None };
+    let why = ask(vtep(2), Lookup::NoRoute, host()).await;
+    assert!(!why.reachable);
+    assert_eq!(
+        why.verdict,
+        "the kernel has no route to VTEP 10.0.0.2; \
+         by the routes, frames to it in VNI 100 go to VTEP 10.0.0.2"
+    );
+    let [contradiction] = &why.tables[0].contradictions[..] else { panic!("{why:#?}") };
+    assert_eq!(contradiction.remedy.as_deref(), Some("ip route get 10.0.0.2"));
+    // The control: a route of whatever kind leads to it.
+    let underlay = Matched {
+        prefix: prefix("0.0.0.0/0"),
+        ours: false,
+        protocol: 4,
+        metric: 0,
+        gateway: None,
+        device: None,
+    };
+    let why = ask(vtep(2), Lookup::Route(underlay.clone()), host()).await;
+    assert!(why.reachable && why.tables[0].contradictions.is_empty());
+
+    let remote = || WhySubject::Prefix { prefix: prefix("198.51.2.0/24"), vni: None };
+    let why = ask(vtep(2), Lookup::Dropped("blackhole"), remote()).await;
+    assert!(!why.reachable && why.verdict.starts_with("the kernel drops packets to VTEP 10.0.0.2"));
+    let first: IpAddr = "198.51.2.1".parse().unwrap();
+    let theirs = Matched { prefix: prefix("198.51.2.0/24"), ..underlay };
+    let why = ask(first, Lookup::Route(theirs.clone()), remote()).await;
+    assert!(!why.reachable && why.verdict.contains("by another's route: 198.51.2.0/24 proto 4"));
+    let ours = Matched { ours: true, ..theirs };
+    assert!(ask(first, Lookup::Route(ours), remote()).await.reachable);
 }
 
 #[tokio::test]

@@ -177,6 +177,7 @@ impl View<'_> {
         }
         let best = remote_winner(evi, entry)?;
         table.winner = Some(why_best(evi, entry, best));
+        table.vteps = vec![best.vtep];
         let entry = FdbEntry { to: FdbTarget::Vtep(best.vtep), sticky: best.mobility.sticky };
         table.intended = vec![Change::Fdb(FdbKey { device: evi.devices.vxlan, mac }, Some(entry))];
         Some(format!("frames to it in VNI {vni} go to VTEP {}", best.vtep))

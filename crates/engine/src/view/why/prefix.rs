@@ -2,6 +2,7 @@
 
 use super::{Candidate, Fate, NOT_IMPORTED, Table, Why, counted, no_target, route_targets};
 use crate::import::{Candidate as Offered, Target};
+use crate::underlay::UNDERLAY_TABLE;
 use crate::view::View;
 use crate::view::energy::Drain;
 use crate::view::routes::{Route, RoutePath};
@@ -39,7 +40,9 @@ impl View<'_> {
             }
         }
         for (place, vrf, prefix) in vrfs {
-            let (table, verdict) = self.table(place, vrf, prefix, &routes);
+            let (mut table, verdict) = self.table(place, vrf, prefix, &routes);
+            table.routed = Some(asked).filter(|_| vrf.settings.table == UNDERLAY_TABLE);
+            table.routed = table.routed.filter(|_| !table.vteps.is_empty());
             verdicts.extend(verdict);
             tables.push(table);
         }
@@ -137,6 +140,9 @@ impl View<'_> {
         let mut table = Table::new(format!("VRF {name}, {prefix}"), candidates);
         table.winner = self.winner(vrf, prefix, here);
         table.intended = vrf.fib.objects(&prefix);
+        if here.is_none() {
+            table.vteps = vrf.fib.hops(&prefix).iter().map(|hop| hop.vtep).collect();
+        }
         table.energy = self.energy_of(vrf, prefix, routes);
         let verdict = verdict(vrf, &prefix, here);
         (table, verdict)
