@@ -357,3 +357,38 @@ fn a_neighbour_that_announces_more_than_it_may_is_stopped_until_somebody_lets_it
     net.advance(Duration::from_secs(30));
     assert_eq!(state(&net), SessionState::Established, "and so does another limit");
 }
+
+#[test]
+fn a_prefix_with_our_as_in_its_path_is_told_as_rejected_beside_what_covers_it() {
+    let mut net = two();
+    let rejected = prefix("198.51.2.0/25");
+    let known = net.view(0).routes(&RouteFilter::default(), None, 100).routes;
+    let is_theirs = |key: &RouteKey| matches!(key, RouteKey::IpPrefix { prefix: p, .. } if p.contains(&rejected));
+    let theirs = known.iter().find(|route| is_theirs(&route.key)).unwrap();
+    let path = &theirs.paths[0];
+    let mut looped = (*path.attributes).clone();
+    looped.as_path = looped.as_path.prepended(Asn(65001));
+    let rd = theirs.key.rd().unwrap();
+    let key = RouteKey::IpPrefix { rd, etag: EthernetTag(0), prefix: rejected };
+    net.inject(0, 2, looped.clone(), vec![Route::labelled(key, path.labels[0])]);
+
+    let l3vni = Some(vni(L3VNI));
+    for (asked, only) in
+        [("198.51.2.0/25", None), ("198.51.2.1/32", None), ("198.51.2.1/32", l3vni)]
+    {
+        let why = net.view(0).why_prefix(prefix(asked), only);
+        let names: Vec<&str> = why.tables.iter().map(|table| table.name.as_str()).collect();
+        assert_eq!(names, ["VRF red, 198.51.2.0/25", "VRF red, 198.51.2.0/24"], "{asked}");
+        let [candidate] = &why.tables[0].candidates[..] else { panic!("{why:#?}") };
+        assert_eq!(candidate.fate, Fate::Rejected);
+        assert_eq!(candidate.reason, "our own AS is in its AS_PATH");
+        assert_eq!(why.verdict, "packets to 198.51.2.0/24 in VRF red go to VTEP 10.0.0.2");
+    }
+    // With nothing that covers it, the rejected path is all that there is.
+    let alone = prefix("203.0.113.0/24");
+    let key = RouteKey::IpPrefix { rd, etag: EthernetTag(0), prefix: alone };
+    net.inject(0, 2, looped, vec![Route::labelled(key, path.labels[0])]);
+    let why = net.view(0).why_prefix(alone, None);
+    assert!(!why.reachable && why.tables.len() == 1, "{why:#?}");
+    assert!(why.verdict.starts_with("none of 1 path for it is used: "), "{}", why.verdict);
+}

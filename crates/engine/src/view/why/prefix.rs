@@ -21,16 +21,21 @@ impl View<'_> {
     /// prefix of full length), and a prefix that nobody announces, stand for the longest prefix that
     /// covers them. Walks the whole table.
     pub fn why_prefix(&self, asked: IpNet, only: Option<Vni>) -> Why {
-        let vrfs: Vec<(usize, &Vrf, IpNet)> = self
-            .engine
-            .vrfs
-            .iter()
+        let mut routes =
+            self.routes_where(|key| prefix_of(key).is_some_and(|p| p.contains(&asked)));
+        let vrfs = self.engine.vrfs.iter();
+        let vrfs: Vec<(usize, &Vrf, IpNet)> = vrfs
             .filter(|(_, vrf)| only.is_none_or(|vni| vrf.settings.l3vni == vni))
-            .filter_map(|(place, vrf)| Some((*place, vrf, longest(vrf, &asked)?)))
+            .flat_map(|(place, vrf)| {
+                // A prefix whose paths are all rejected is in no VRF, and what people look for.
+                let told = self.longest_told(*place, &routes);
+                let used = longest(vrf, &asked).filter(|used| Some(*used) != told);
+                told.into_iter().chain(used).map(move |prefix| (*place, vrf, prefix))
+            })
             .collect();
         let mut wanted: BTreeSet<IpNet> = vrfs.iter().map(|(_, _, prefix)| *prefix).collect();
         wanted.insert(asked);
-        let routes = self.routes_where(|key| prefix_of(key).is_some_and(|p| wanted.contains(&p)));
+        routes.retain(|(_, route)| prefix_of(&route.key).is_some_and(|p| wanted.contains(&p)));
         let mut tables = Vec::new();
         let mut verdicts = Vec::new();
         if only.is_none() {
@@ -57,6 +62,23 @@ impl View<'_> {
             self.unknown_prefix(&asked, only, &tables)
         };
         Why { subject: asked.to_string(), verdict, reachable, tables }
+    }
+
+    /// The longest prefix of which a path, whatever became of it, has a route target of a VRF.
+    fn longest_told(&self, place: usize, routes: &[(DestId, Route)]) -> Option<IpNet> {
+        let leads_there = |path: &RoutePath| {
+            path.peer.is_some()
+                && self.engine.index.targets(&path.attributes).contains(&Target::L3(place))
+        };
+        // A host is for a VRF only with a second label (RFC 9135 section 4.1).
+        let is_told = |route: &Route| match route.key {
+            RouteKey::MacIp { .. } => {
+                route.paths.iter().any(|path| path.labels.len() > 1 && leads_there(path))
+            }
+            _ => route.paths.iter().any(leads_there),
+        };
+        let told = routes.iter().filter(|(_, route)| is_told(route));
+        told.filter_map(|(_, route)| prefix_of(&route.key)).max_by_key(IpNet::prefix_len)
     }
 
     /// The nearest facts about a prefix that nothing forwards to.
