@@ -5,6 +5,7 @@ use crate::import::{Candidate as Offered, Target};
 use crate::underlay::UNDERLAY_TABLE;
 use crate::view::View;
 use crate::view::energy::Drain;
+use crate::view::hosts::address;
 use crate::view::routes::{Route, RoutePath};
 use crate::vrf::Vrf;
 use evpn_proto::bgp::attributes::Community;
@@ -17,9 +18,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 impl View<'_> {
     /// Why packets to a prefix go where they go, in the VRF of one L3VNI or in all and by the
-    /// underlay's own routes. An address (a
-    /// prefix of full length), and a prefix that nobody announces, stand for the longest prefix that
-    /// covers them. Walks the whole table.
+    /// underlay's own routes; of a host's address that no route covers, where its frames go.
+    ///
+    /// An address (a prefix of full length), and a prefix that nobody announces, stand for the
+    /// longest prefix that covers them. Walks the whole table.
     pub fn why_prefix(&self, asked: IpNet, only: Option<Vni>) -> Why {
         let mut routes =
             self.routes_where(|key| prefix_of(key).is_some_and(|p| p.contains(&asked)));
@@ -56,12 +58,38 @@ impl View<'_> {
             tables.push(Table::new(NOT_IMPORTED.to_owned(), nowhere));
         }
         let reachable = !verdicts.is_empty();
+        if let Some(host) = self.as_host(&asked, only).filter(|_| !reachable) {
+            tables.extend(host.tables);
+            return Why { subject: asked.to_string(), tables, ..host };
+        }
         let verdict = if reachable {
             verdicts.join("; ")
         } else {
             self.unknown_prefix(&asked, only, &tables)
         };
         Why { subject: asked.to_string(), verdict, reachable, tables }
+    }
+
+    /// Where frames go to a host of L2VNIs that has the address: nothing routes to it here, and
+    /// those who are in its VNI reach it all the same.
+    fn as_host(&self, asked: &IpNet, only: Option<Vni>) -> Option<Why> {
+        if asked.prefix_len() != asked.max_prefix_len() {
+            return None;
+        }
+        let evis = self.engine.evis.values().filter(|evi| only.is_none_or(|vni| evi.vni == vni));
+        let hosts = evis.filter_map(|evi| address(evi, asked.addr()));
+        let mut answers = hosts.map(|host| {
+            let why = self.why_mac(host.mac, Some(host.vni));
+            let verdict = format!("it is host {} in VNI {}: {}", host.mac, host.vni, why.verdict);
+            Why { verdict, ..why }
+        });
+        let first = answers.next()?;
+        Some(answers.fold(first, |all, next| Why {
+            verdict: format!("{}; {}", all.verdict, next.verdict),
+            reachable: all.reachable && next.reachable,
+            tables: [all.tables, next.tables].concat(),
+            ..all
+        }))
     }
 
     /// The longest prefix of which a path, whatever became of it, has a route target of a VRF.
@@ -106,6 +134,9 @@ impl View<'_> {
         }
         match (facts.is_empty(), only) {
             (false, _) => format!("{known}: {}", facts.join("; ")),
+            (true, Some(vni)) if self.engine.evis.contains_key(&vni) => {
+                format!("{known}: VNI {vni} is an L2VNI, and no host of it is known to have it")
+            }
             (true, Some(vni)) => format!("{known}: no VRF has the L3VNI {vni}"),
             (true, None) => format!("{known}: no VRF is configured ([[vrf]])"),
         }
