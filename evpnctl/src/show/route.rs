@@ -82,7 +82,11 @@ pub(super) fn add_path(lines: &mut Lines, path: &RoutePath, notation: AsNotation
     for line in more(&path.more, notation) {
         lines.extend(crate::text::wrap(&line, 8));
     }
-    let reasons = [(&path.selection_reason, "best"), (&path.rejected, "rejected")];
+    let reasons = [
+        (&path.selection_reason, "best"),
+        (&path.not_imported, "not imported"),
+        (&path.rejected, "rejected"),
+    ];
     for (reason, word) in reasons {
         if let Some(reason) = reason {
             lines.add(8, &format!("{word}: {reason}"));

@@ -14,6 +14,9 @@ use evpn_proto::types::{Asn, RouteKey, RouteTarget, RouteType, is_link_local};
 use evpn_rib::decision::Source;
 use std::net::IpAddr;
 
+/// Of a path that is the best and of no use here; its route targets are among its communities.
+const NOT_IMPORTED: &str = "no VNI and no VRF here imports its route targets";
+
 pub(super) fn filter(filter: &params::RouteFilter) -> seen::RouteFilter {
     seen::RouteFilter {
         family: Some(family::of_api(filter.family)),
@@ -109,6 +112,7 @@ fn path(path: &seen::RoutePath) -> RoutePath {
         stale: path.stale,
         selection_reason,
         rejected,
+        not_imported: path.unimported.then(|| NOT_IMPORTED.to_owned()),
         path_from: match path.source {
             Source::Local => PathFrom::Local,
             Source::External => PathFrom::External,

@@ -21,7 +21,7 @@ use evpn_api::{Locality, UpDown};
 use evpn_dataplane::difference::{Difference, Differences, Reason};
 use evpn_dataplane::object::Mode;
 use evpn_dataplane::reconciler::{Counters, Summary, Tally};
-use evpn_engine::settings::Settings;
+use evpn_engine::settings::{Settings, Targets, VniSettings};
 use evpn_netlink::lookup::{Lookup, Matched};
 use evpn_proto::bgp::session::PeerAs;
 use evpn_proto::types::{Asn, Time};
@@ -382,6 +382,36 @@ async fn a_vni_that_is_down_says_what_to_do() {
     assert!(down.notices[0].remedy.as_ref().unwrap().starts_with("ip link add vx300"));
     let bgp = daemon.backend.bgp_vnis().await.unwrap();
     assert_eq!(bgp.iter().find(|v| v.vni == 300).unwrap().rd, "10.0.0.1:300");
+}
+
+#[tokio::test]
+async fn vteps_with_other_route_targets_are_named_beside_those_that_match() {
+    let others = |settings: &mut Settings| {
+        let n = settings.router_id.octets()[3];
+        if n > 2 {
+            let explicit = vec![format!("6500{n}:777").parse().unwrap()];
+            let export = Targets { auto: false, explicit };
+            settings.vnis.insert(vni(VNI), VniSettings { export, ..VniSettings::default() });
+        }
+    };
+    let notices = async |leaves| {
+        let daemon = Daemon::new(Net::mesh(leaves, Ases::Each, others), Kernel::default());
+        let vni = daemon.backend.vnis().await.unwrap().remove(0);
+        assert_eq!(vni.remote_vteps, [vtep(2)]);
+        vni.notices.into_iter().map(|notice| (notice.text, notice.remedy.unwrap())).collect()
+    };
+    let none: Vec<(String, String)> = notices(2).await;
+    assert_eq!(none, []);
+    let [(text, remedy)] = &notices(3).await[..] else { panic!("one notice") };
+    assert_eq!(text, "10.0.0.3 announces it with route target 65003:777, and *:100 is imported");
+    let wanted = "add the one to `import` of [[vni]] 100, or correct `export` there";
+    assert_eq!(remedy, wanted);
+    let [(text, _)] = &notices(6).await[..] else { panic!("one notice") };
+    assert_eq!(
+        text,
+        "10.0.0.3 (65003:777), 10.0.0.4 (65004:777), 10.0.0.5 (65005:777) and 1 more announce it \
+         with route targets that nothing here imports, and *:100 is imported"
+    );
 }
 
 #[tokio::test]

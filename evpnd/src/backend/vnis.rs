@@ -9,9 +9,13 @@ use evpn_engine::view::vnis as seen;
 
 /// The VRF of everything that is in none.
 const DEFAULT_VRF: &str = "default";
+/// VTEPs, and route targets of each, that a notice names.
+const NAMED_MAX: usize = 3;
 
 pub(super) fn vnis(view: View<'_>) -> Vec<Vni> {
-    let mut vnis: Vec<Vni> = view.vnis().iter().map(|vni| evpn_vni(view, vni)).collect();
+    let unimported = view.unimported();
+    let of = |vni: &seen::Vni<'_>| unimported.get(&vni.fabric.vni).map_or(&[][..], Vec::as_slice);
+    let mut vnis: Vec<Vni> = view.vnis().iter().map(|vni| evpn_vni(view, vni, of(vni))).collect();
     vnis.sort_by_key(|vni| vni.vni);
     vnis
 }
@@ -34,11 +38,12 @@ fn state(vni: &seen::Vni<'_>) -> UpDown {
     if vni.fabric.state.is_ok() { UpDown::Up } else { UpDown::Down }
 }
 
-fn evpn_vni(view: View<'_>, vni: &seen::Vni<'_>) -> Vni {
+fn evpn_vni(view: View<'_>, vni: &seen::Vni<'_>, unimported: &[seen::Unimported]) -> Vni {
     let devices = vni.fabric.state.as_ref().ok();
     let mut notices = notices(vni);
     let lonely = vni.vrf.is_none() && devices.is_some() && vni.flood_vteps.is_empty();
-    if lonely && !view.is_restarting() {
+    let differs = unimported_notice(vni, unimported);
+    if differs.is_none() && lonely && !view.is_restarting() {
         notices.push(vni.mismatch.map(notice).unwrap_or_else(|| {
             Notice::new(
                 "no remote VTEP",
@@ -47,6 +52,7 @@ fn evpn_vni(view: View<'_>, vni: &seen::Vni<'_>) -> Vni {
             )
         }));
     }
+    notices.extend(differs);
     Vni {
         vni: vni.fabric.vni.get(),
         kind: kind(vni),
@@ -91,6 +97,44 @@ fn notices(vni: &seen::Vni<'_>) -> Vec<Notice> {
         .chain(&vni.fabric.warnings)
         .map(|text| notice(text))
         .collect()
+}
+
+/// Who announces a VNI with route targets that nothing here imports: the first few, and a count.
+fn unimported_notice(vni: &seen::Vni<'_>, unimported: &[seen::Unimported]) -> Option<Notice> {
+    let number = vni.fabric.vni;
+    let imports = vni.import.texts(number).join(", ");
+    let (text, whose) = match unimported {
+        [] => return None,
+        [one] => {
+            let (vtep, carries) = (one.vtep, carried(one));
+            let text = format!(
+                "{vtep} announces it with route target {carries}, and {imports} is imported"
+            );
+            (text, "the one")
+        }
+        several => {
+            let (first, more) = several.split_at(several.len().min(NAMED_MAX));
+            let named = first.iter().map(|one| format!("{} ({})", one.vtep, carried(one)));
+            let named = named.collect::<Vec<_>>().join(", ");
+            let more = match more.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let text = format!(
+                "{named}{more} announce it with route targets that nothing here imports, and \
+                 {imports} is imported"
+            );
+            (text, "theirs")
+        }
+    };
+    let remedy = format!("add {whose} to `import` of [[vni]] {number}, or correct `export` there");
+    Some(Notice::new(&text, remedy))
+}
+
+fn carried(unimported: &seen::Unimported) -> String {
+    let named = unimported.targets.iter().take(NAMED_MAX).map(ToString::to_string);
+    let named: Vec<String> = named.collect();
+    if named.is_empty() { "none".to_owned() } else { named.join(", ") }
 }
 
 /// The engine's texts say what is wrong, a colon, and what to do.
