@@ -54,7 +54,7 @@ pub(super) fn add_path(lines: &mut Lines, path: &RoutePath, notation: AsNotation
     };
     let path_id = path.addpath_rx_id.map(|id| format!(" path-id {id}")).unwrap_or_default();
     let mut text = format!("via {} {from}{path_id}", next_hop(path));
-    if let Some(vni) = &path.vni {
+    if let Some(vni) = path.vni.as_ref().filter(|vni| !vni.is_empty()) {
         let vni = vni.iter().map(u32::to_string).collect::<Vec<_>>().join("/");
         text += &format!(" vni {vni}");
     }

@@ -131,7 +131,7 @@ fn path(path: &seen::RoutePath) -> RoutePath {
         metric: attributes.med,
         nexthop: Some(attributes.next_hop),
         nexthops: vec![],
-        vni: Some(path.labels.iter().map(|label| label.value()).collect()),
+        vni: Some(vnis(path)),
         esi: Some(path.esi).filter(|esi| !esi.is_zero()).map(|esi| esi.to_string()),
         community: attributes.communities.iter().map(|c| community(*c)).collect(),
         extended_community: extended_communities(attributes),
@@ -139,6 +139,13 @@ fn path(path: &seen::RoutePath) -> RoutePath {
         more: more(attributes),
         age_msec: msec(path.age),
     }
+}
+
+/// The VNIs of a path: its labels, of a flood route the one of its PMSI tunnel.
+fn vnis(path: &seen::RoutePath) -> Vec<u32> {
+    let flooded = path.attributes.pmsi.as_ref().map(|tunnel| tunnel.label);
+    let flooded = flooded.filter(|label| path.labels.is_empty() && label.value() != 0);
+    path.labels.iter().copied().chain(flooded).map(|label| label.value()).collect()
 }
 
 /// A float's whole part; what is beyond 64 bits is cut.

@@ -329,6 +329,8 @@ async fn routes_come_in_pages_by_the_tokens_that_the_pages_carry() {
     assert_eq!((path.path.as_str(), path.vni.as_deref()), ("65002", Some([VNI].as_slice())));
     assert_eq!(path.extended_community, ["RT:65002:100", "ET:8"]);
     assert_eq!(path.selection_reason.as_deref(), Some("only path"));
+    let flood = read.iter().find(|r| r.ip == Some(vtep(2).to_string())).unwrap();
+    assert_eq!(flood.paths[0].vni, Some(vec![VNI]), "in its PMSI tunnel");
     let five = read.iter().find(|r| r.ip == Some(service().to_string())).unwrap();
     assert_eq!(five.paths[0].link_bandwidth, Some(1_000_000_000));
 
