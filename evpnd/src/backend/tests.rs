@@ -451,6 +451,21 @@ async fn an_order_is_shown_with_who_gave_it_until_it_is_taken_back() {
     assert!(auto.sites[0].manual.is_none());
 }
 
+#[test]
+fn without_a_feed_no_feed_is_silent_and_nothing_is_announced_because_of_energy() {
+    let mut net = two(|_| {});
+    let charge = evpn_energy::Permille::percent(90);
+    net.input(0, evpn_engine::Input::Reading(evpn_energy::Reading::of_charge(charge)));
+    net.advance(Duration::from_secs(3600));
+    let with = super::energy::energy(net.view(0), "nut");
+    assert!(with.sites[0].reason.starts_with("the feed has been silent for "));
+    assert!(with.sites[0].announced.is_some());
+    let without = super::energy::energy(net.view(0), "manual");
+    assert!(!without.enabled);
+    assert_eq!(without.sites[0].reason, "there is no feed; the level is kept");
+    assert_eq!(without.sites[0].announced, None);
+}
+
 #[tokio::test]
 async fn ready_waits_for_every_neighbor_and_the_feed_and_names_what_is_missing() {
     let daemon = Daemon::two();
