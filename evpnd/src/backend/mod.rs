@@ -160,7 +160,10 @@ impl Backend for AppBackend {
     }
 
     async fn vnis(&self) -> Answer<Vec<Vni>> {
-        self.see(vnis::vnis).await
+        let mut vnis = self.see(vnis::vnis).await?;
+        let lookups = self.dataplane.lookups(vnis::vteps(&vnis)).await;
+        vnis::note_unreached(&mut vnis, &lookups);
+        Ok(vnis)
     }
 
     async fn macs(&self, filter: HostFilter, page: PageRequest) -> Answer<Page<Mac>> {

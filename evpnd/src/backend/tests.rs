@@ -417,6 +417,26 @@ async fn vteps_with_other_route_targets_are_named_beside_those_that_match() {
 }
 
 #[tokio::test]
+async fn vteps_that_the_kernel_does_not_reach_are_named_with_their_vni() {
+    let notices = async |lookups: Lookups| {
+        let kernel = Kernel { lookups, ..Kernel::default() };
+        let daemon = Daemon::new(Net::mesh(3, Ases::Each, |_| {}), kernel);
+        let vni = daemon.backend.vnis().await.unwrap().remove(0);
+        assert_eq!(vni.remote_vteps, [vtep(2), vtep(3)]);
+        vni.notices.into_iter().map(|notice| (notice.text, notice.remedy.unwrap())).collect()
+    };
+    let none: Vec<(String, String)> = notices(Lookups::new()).await;
+    assert_eq!(none, []);
+    let one = [(vtep(3), Lookup::NoRoute)].into();
+    let text = "the kernel has no route to VTEP 10.0.0.3".to_owned();
+    assert_eq!(notices(one).await, [(text, "ip route get 10.0.0.3".to_owned())]);
+    let both = [2, 3].map(|n| (vtep(n), Lookup::Dropped("blackhole"))).into();
+    let text = "the kernel drops packets to VTEP 10.0.0.2 (blackhole route); 1 more VTEP is not \
+                reached either";
+    assert_eq!(notices(both).await[0].0, text);
+}
+
+#[tokio::test]
 async fn an_order_is_shown_with_who_gave_it_until_it_is_taken_back() {
     let daemon = Daemon::two();
     let order = |verb, site: Option<&str>| OverrideRequest {

@@ -1,16 +1,21 @@
 //! VNIs.
 
-use super::count;
+use super::{Lookups, count, reach};
 use evpn_api::bgp::{BgpVni, VniKind};
 use evpn_api::evpn::Vni;
 use evpn_api::{Notice, UpDown};
 use evpn_engine::view::View;
 use evpn_engine::view::vnis as seen;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// The VRF of everything that is in none.
 const DEFAULT_VRF: &str = "default";
 /// VTEPs, and route targets of each, that a notice names.
 const NAMED_MAX: usize = 3;
+
+/// VTEPs that the kernel is asked for in one answer: some 10 ms of the dataplane's time.
+const LOOKUPS_MAX: usize = 1000;
 
 pub(super) fn vnis(view: View<'_>) -> Vec<Vni> {
     let unimported = view.unimported();
@@ -18,6 +23,26 @@ pub(super) fn vnis(view: View<'_>) -> Vec<Vni> {
     let mut vnis: Vec<Vni> = view.vnis().iter().map(|vni| evpn_vni(view, vni, of(vni))).collect();
     vnis.sort_by_key(|vni| vni.vni);
     vnis
+}
+
+/// Every VTEP to which anything is flooded, once; of a very large fabric the first ones.
+pub(super) fn vteps(vnis: &[Vni]) -> Vec<IpAddr> {
+    let all: BTreeSet<IpAddr> = vnis.iter().flat_map(|vni| &vni.remote_vteps).copied().collect();
+    all.into_iter().take(LOOKUPS_MAX).collect()
+}
+
+/// Adds to each VNI the VTEPs to which the kernel sends nothing: the first, and a count.
+pub(super) fn note_unreached(vnis: &mut [Vni], lookups: &Lookups) {
+    for vni in vnis {
+        let mut unreached = vni.remote_vteps.iter().filter_map(|v| reach::unreached(*v, lookups));
+        let Some(mut notice) = unreached.next() else { continue };
+        let more = unreached.count();
+        if more > 0 {
+            let plural = if more == 1 { "VTEP is" } else { "VTEPs are" };
+            notice.text.push_str(&format!("; {more} more {plural} not reached either"));
+        }
+        vni.notices.push(notice);
+    }
 }
 
 pub(super) fn bgp_vnis(view: View<'_>) -> Vec<BgpVni> {
