@@ -2,6 +2,7 @@
 
 #[path = "../../../crates/engine/tests/common/mod.rs"]
 mod net;
+mod reach;
 mod unicast;
 
 use super::{
@@ -22,10 +23,9 @@ use evpn_dataplane::difference::{Difference, Differences, Reason};
 use evpn_dataplane::object::Mode;
 use evpn_dataplane::reconciler::{Counters, Summary, Tally};
 use evpn_engine::settings::{Settings, Targets, VniSettings};
-use evpn_netlink::lookup::{Lookup, Matched};
 use evpn_proto::bgp::session::PeerAs;
 use evpn_proto::types::{Asn, Time};
-use net::{Ases, Net, VNI, energy, host, mac, prefix, service, underlay, vni, vtep};
+use net::{Ases, Net, VNI, energy, host, prefix, service, underlay, vni, vtep};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -417,26 +417,6 @@ async fn vteps_with_other_route_targets_are_named_beside_those_that_match() {
 }
 
 #[tokio::test]
-async fn vteps_that_the_kernel_does_not_reach_are_named_with_their_vni() {
-    let notices = async |lookups: Lookups| {
-        let kernel = Kernel { lookups, ..Kernel::default() };
-        let daemon = Daemon::new(Net::mesh(3, Ases::Each, |_| {}), kernel);
-        let vni = daemon.backend.vnis().await.unwrap().remove(0);
-        assert_eq!(vni.remote_vteps, [vtep(2), vtep(3)]);
-        vni.notices.into_iter().map(|notice| (notice.text, notice.remedy.unwrap())).collect()
-    };
-    let none: Vec<(String, String)> = notices(Lookups::new()).await;
-    assert_eq!(none, []);
-    let one = [(vtep(3), Lookup::NoRoute)].into();
-    let text = "the kernel has no route to VTEP 10.0.0.3".to_owned();
-    assert_eq!(notices(one).await, [(text, "ip route get 10.0.0.3".to_owned())]);
-    let both = [2, 3].map(|n| (vtep(n), Lookup::Dropped("blackhole"))).into();
-    let text = "the kernel drops packets to VTEP 10.0.0.2 (blackhole route); 1 more VTEP is not \
-                reached either";
-    assert_eq!(notices(both).await[0].0, text);
-}
-
-#[tokio::test]
 async fn an_order_is_shown_with_who_gave_it_until_it_is_taken_back() {
     let daemon = Daemon::two();
     let order = |verb, site: Option<&str>| OverrideRequest {
@@ -517,75 +497,6 @@ async fn ready_waits_for_every_neighbor_and_the_feed_and_names_what_is_missing()
 
     let parked = Daemon::new(two(|_| {}), Kernel { parked: 2, ..Kernel::default() });
     assert_eq!(failing(&parked.health().await), ["dataplane", "feed"]);
-}
-
-#[tokio::test]
-async fn why_says_whether_the_kernel_agrees() {
-    let subject = || WhySubject::Mac { mac: mac(2), vni: None };
-    let agrees = Daemon::two().backend.why(subject()).await.unwrap();
-    assert!(agrees.reachable && agrees.tables[0].kernel_ok);
-    assert_eq!(
-        agrees.tables[0].kernel,
-        [
-            "02:00:00:00:00:02 dev vx100 master extern_learn",
-            "02:00:00:00:00:02 dev vx100 dst 10.0.0.2 self extern_learn"
-        ]
-    );
-    let differs = vec![format!("mac {} on vx100", mac(2))];
-    let daemon = Daemon::new(two(|_| {}), Kernel { differs, ..Kernel::default() });
-    let differs = daemon.backend.why(subject()).await.unwrap();
-    assert!(!differs.tables[0].kernel_ok && differs.tables[0].kernel.is_empty());
-    assert!(!differs.reachable);
-    assert_eq!(
-        differs.verdict,
-        "the kernel does not hold mac 02:00:00:00:00:02 on vx100; \
-         by the routes, frames to it in VNI 100 go to VTEP 10.0.0.2"
-    );
-
-    let prefix = WhySubject::Prefix { prefix: prefix("198.51.2.9/32"), vni: None };
-    let why = Daemon::two().backend.why(prefix).await.unwrap();
-    assert_eq!(why.verdict, "packets to 198.51.2.0/24 in VRF red go to VTEP 10.0.0.2");
-    assert!(why.tables[0].kernel[0].starts_with("198.51.2.0/24 nhid "));
-}
-
-#[tokio::test]
-async fn why_follows_the_kernel_where_it_sends_elsewhere_or_nowhere() {
-    let net = || two(|settings| settings.vrfs[0].table = 254);
-    let ask = async |to: IpAddr, lookup: Lookup, subject: WhySubject| {
-        let kernel = Kernel { lookups: [(to, lookup)].into(), ..Kernel::default() };
-        Daemon::new(net(), kernel).backend.why(subject).await.unwrap()
-    };
-    let host = || WhySubject::Mac { mac: mac(2), vni: None };
-    let why = ask(vtep(2), Lookup::NoRoute, host()).await;
-    assert!(!why.reachable);
-    assert_eq!(
-        why.verdict,
-        "the kernel has no route to VTEP 10.0.0.2; \
-         by the routes, frames to it in VNI 100 go to VTEP 10.0.0.2"
-    );
-    let [contradiction] = &why.tables[0].contradictions[..] else { panic!("{why:#?}") };
-    assert_eq!(contradiction.remedy.as_deref(), Some("ip route get 10.0.0.2"));
-    // The control: a route of whatever kind leads to it.
-    let underlay = Matched {
-        prefix: prefix("0.0.0.0/0"),
-        ours: false,
-        protocol: 4,
-        metric: 0,
-        gateway: None,
-        device: None,
-    };
-    let why = ask(vtep(2), Lookup::Route(underlay.clone()), host()).await;
-    assert!(why.reachable && why.tables[0].contradictions.is_empty());
-
-    let remote = || WhySubject::Prefix { prefix: prefix("198.51.2.0/24"), vni: None };
-    let why = ask(vtep(2), Lookup::Dropped("blackhole"), remote()).await;
-    assert!(!why.reachable && why.verdict.starts_with("the kernel drops packets to VTEP 10.0.0.2"));
-    let first: IpAddr = "198.51.2.1".parse().unwrap();
-    let theirs = Matched { prefix: prefix("198.51.2.0/24"), ..underlay };
-    let why = ask(first, Lookup::Route(theirs.clone()), remote()).await;
-    assert!(!why.reachable && why.verdict.contains("by another's route: 198.51.2.0/24 proto 4"));
-    let ours = Matched { ours: true, ..theirs };
-    assert!(ask(first, Lookup::Route(ours), remote()).await.reachable);
 }
 
 #[tokio::test]
