@@ -1,8 +1,8 @@
 //! Commands that ask evpnd.
 //!
 //! **One command is one question**; only tables are read page by page, until their end or the
-//! limit that was asked for, `clear bgp all` asks for each neighbor, and what shows AS numbers asks
-//! how they are written.
+//! limit that was asked for, `clear bgp all` asks for each neighbor, what shows AS numbers asks
+//! how they are written, and hosts of a VNI that has none ask whether there is such a VNI.
 
 use crate::cli::{
     Asked, Clear, Command, Config, EnergyOrder, HealthArgs, HostArgs, NeighborPart, OrderArgs,
@@ -185,9 +185,7 @@ impl Remote {
             ShowEvpn::Vni { vni: Some(number) } => {
                 let vnis = self.client.vnis().await?;
                 let Some(vni) = vnis.iter().find(|vni| vni.vni == *number) else {
-                    let remedy = Some("evpnctl show evpn vni");
-                    out::complain(&out::failure(&format!("no VNI {number}"), remedy, &[]));
-                    return Ok(Exit::No);
+                    return Ok(no_vni(*number));
                 };
                 self.answer(vni, show::evpn::vni)
             }
@@ -196,16 +194,35 @@ impl Remote {
                 let page = all(args.limit, async |limit, cursor| {
                     self.client.macs(&HostQuery { vni, limit, cursor }).await
                 });
-                self.answer(&page.await?, show::evpn::macs)
+                let page = page.await?;
+                if let Some(number) = self.missing(vni, &page).await? {
+                    return Ok(no_vni(number));
+                }
+                self.answer(&page, show::evpn::macs)
             }
             ShowEvpn::Arp(args) => {
                 let vni = host_vni(args).map_err(Failure::Usage)?;
                 let page = all(args.limit, async |limit, cursor| {
                     self.client.arp(&HostQuery { vni, limit, cursor }).await
                 });
-                self.answer(&page.await?, show::evpn::arp)
+                let page = page.await?;
+                if let Some(number) = self.missing(vni, &page).await? {
+                    return Ok(no_vni(number));
+                }
+                self.answer(&page, show::evpn::arp)
             }
         }
+    }
+
+    /// The VNI that was asked for, if it has no hosts because it is not served at all.
+    async fn missing<T>(
+        &self,
+        vni: Option<u32>,
+        page: &Page<T>,
+    ) -> Result<Option<u32>, ClientError> {
+        let Some(number) = vni.filter(|_| page.items.is_empty()) else { return Ok(None) };
+        let vnis = self.client.vnis().await?;
+        Ok(Some(number).filter(|number| vnis.iter().all(|vni| vni.vni != *number)))
     }
 
     async fn order(&self, order: &EnergyOrder) -> Outcome {
@@ -328,6 +345,13 @@ fn route_query(args: &RouteArgs) -> Result<RouteQuery, String> {
         limit: None,
         cursor: None,
     })
+}
+
+/// Says that a VNI is not served.
+fn no_vni(number: u32) -> Exit {
+    let remedy = Some("evpnctl show evpn vni");
+    out::complain(&out::failure(&format!("no VNI {number}"), remedy, &[]));
+    Exit::No
 }
 
 fn host_vni(args: &HostArgs) -> Result<Option<u32>, String> {

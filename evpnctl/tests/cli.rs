@@ -94,6 +94,9 @@ fn at_work(request: &str) -> (u16, String) {
         "bgp/neighbors/10.0.0.2" => json(&samples::neighbor()),
         "bgp/neighbors/10.0.0.2/clear" => r#"{"text": "done"}"#.to_owned(),
         "evpn/vni" => json(&samples::vnis()),
+        "evpn/mac" | "evpn/arp" if request.contains("vni=") => {
+            json(&evpn_api::Page::<()>::whole(vec![]))
+        }
         "evpn/mac" => json(&samples::macs()),
         "evpn/arp" => json(&samples::arp()),
         "energy" | "energy/override" => json(&samples::energy()),
@@ -482,4 +485,19 @@ fn a_topology_that_cannot_be_read_is_told_with_its_place() {
     let up = evpnctl().args(["lab", "up", "/nowhere.clab.yml"]).output().unwrap();
     assert_eq!(up.status.code(), Some(2));
     assert!(text(&up.stderr).contains("/nowhere.clab.yml"));
+}
+
+#[test]
+fn hosts_of_a_vni_that_is_not_served_are_a_no_and_those_of_an_empty_one_are_none() {
+    let daemon = Daemon::start(at_work);
+    for table in ["mac", "arp"] {
+        let missing = daemon.run(&format!("show evpn {table} vni 777"));
+        assert_eq!(missing.status.code(), Some(1), "{table}");
+        assert!(missing.stdout.is_empty());
+        let whole = daemon.run("show evpn vni 777");
+        assert_eq!(text(&missing.stderr), text(&whole.stderr), "{table}");
+        assert!(text(&missing.stderr).contains("no VNI 777"));
+        let empty = daemon.run(&format!("show evpn {table} vni 100"));
+        assert_eq!(empty.status.code(), Some(0), "{}", text(&empty.stderr));
+    }
 }

@@ -15,7 +15,7 @@
 //! most once every [`DUMP_PAUSE`], and never for more than a tenth of the time. Our own writes do
 //! not overrun it: a plan is small enough for the monitor's buffer, and is followed by a look at it.
 
-use crate::backend::{Dataplane, DataplaneReport, Pending};
+use crate::backend::{Dataplane, DataplaneReport, Lookups, Pending};
 use crate::clock::Clock;
 use crate::engine_io::EngineHandle;
 use crate::peer_io::lock;
@@ -29,6 +29,7 @@ use evpn_netlink::{Monitor, Requests, Snooper};
 use evpn_proto::types::Time;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use thiserror::Error;
@@ -102,6 +103,7 @@ pub(crate) enum Look {
 
 enum Question {
     Report { look: Look, limit: usize, answer: oneshot::Sender<DataplaneReport> },
+    Lookups { to: Vec<IpAddr>, answer: oneshot::Sender<Lookups> },
 }
 
 #[derive(Default)]
@@ -191,6 +193,14 @@ impl Dataplane for Handle {
         Box::pin(async move {
             let report = self.ask(look, limit).await;
             report.ok_or_else(|| "the dataplane has ended".to_owned())
+        })
+    }
+
+    fn lookups(&self, to: Vec<IpAddr>) -> Pending<'_, Lookups> {
+        Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            self.post(|mail| mail.questions.push(Question::Lookups { to, answer }));
+            answered.await.unwrap_or_default()
         })
     }
 }
@@ -379,7 +389,9 @@ impl Thread {
     /// Reads the kernel's tables if an audit is due, if they are suspect, or if somebody asks.
     fn look_if_due(&mut self) {
         let now = self.clock.time();
-        let asked = self.questions.iter().any(|Question::Report { look, .. }| *look == Look::Now);
+        let now_asked =
+            |question: &Question| matches!(question, Question::Report { look: Look::Now, .. });
+        let asked = self.questions.iter().any(now_asked);
         self.suspect |= self.reconciler.take_suspect();
         let due = self.next_audit <= now || asked || (self.suspect && self.next_dump <= now);
         if !due {
@@ -428,18 +440,37 @@ impl Thread {
     }
 
     fn answer(&mut self) {
-        for Question::Report { limit, answer, .. } in std::mem::take(&mut self.questions) {
-            let report = DataplaneReport {
-                checked_ago: self.clock.time().saturating_since(self.checked),
-                differences: self.reconciler.differences(limit),
-                counters: *self.reconciler.counters(),
-                summary: self.reconciler.summary(),
-                mode: self.reconciler.mode(),
-                held: self.held.clone(),
-            };
+        for question in std::mem::take(&mut self.questions) {
             // Whoever asked may have given up.
-            drop(answer.send(report));
+            match question {
+                Question::Report { limit, answer, .. } => drop(answer.send(self.report(limit))),
+                Question::Lookups { to, answer } => drop(answer.send(self.lookups(to))),
+            }
         }
+    }
+
+    fn report(&self, limit: usize) -> DataplaneReport {
+        DataplaneReport {
+            checked_ago: self.clock.time().saturating_since(self.checked),
+            differences: self.reconciler.differences(limit),
+            counters: *self.reconciler.counters(),
+            summary: self.reconciler.summary(),
+            mode: self.reconciler.mode(),
+            held: self.held.clone(),
+        }
+    }
+
+    /// Asks the kernel; what it does not answer is left out.
+    fn lookups(&mut self, to: Vec<IpAddr>) -> Lookups {
+        let asked = to.into_iter().map(|address| (address, self.requests.lookup(address)));
+        let answered = asked.filter_map(|(address, lookup)| match lookup {
+            Ok(lookup) => Some((address, lookup)),
+            Err(failure) => {
+                tracing::debug!("the kernel does not say how it reaches {address}: {failure}");
+                None
+            }
+        });
+        answered.collect()
     }
 
     /// Tells the engine what has changed; false once it has ended.

@@ -49,6 +49,41 @@ fn hosts_behind_two_leaves_reach_each_other() {
     }
 }
 
+/// `why` tells what happens to frames and not what the routes mean to happen.
+#[test]
+fn why_follows_the_kernel() {
+    let pair = Pair::new("why-kernel");
+    let [evpnd, _other] = pair.start("");
+    pair.reach_each_other();
+    let (ns, host) = (&pair.leaves[0].ns, &pair.hosts[1]);
+    let ask = |subject: &str| {
+        let answer = evpnd.ctl(&["why", subject]);
+        // In one line, wherever it is wrapped.
+        let text = answer.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        (answer.status, text)
+    };
+    // An address that no route covers is a host's.
+    for subject in [&host.mac, &host.ip] {
+        let (status, text) = ask(subject);
+        assert!(status == 0 && text.contains("go to VTEP 10.0.0.2 VNI 100 BEST"), "{text}");
+    }
+    ns.ip("route add blackhole 10.0.0.2/32");
+    for subject in [&host.mac, &host.ip] {
+        let (status, text) = ask(subject);
+        let told = "the kernel drops packets to VTEP 10.0.0.2 (blackhole route); by the routes,";
+        assert!(status == 1 && text.contains(told), "{status}: {text}");
+    }
+    let vnis = evpnd.ctl(&["show", "evpn", "vni"]).stdout;
+    assert!(vnis.contains("-> ip route get 10.0.0.2"), "{vnis}");
+    ns.ip("route del blackhole 10.0.0.2/32");
+    assert_eq!(ask(&host.mac).0, 0);
+    // Somebody else's entry, which is never written over, sends the frames to another VTEP.
+    ns.bridge(&format!("fdb del {} dev {VXLAN} dst 10.0.0.2 self", host.mac));
+    ns.bridge(&format!("fdb replace {} dev {VXLAN} dst 10.0.0.9 self static", host.mac));
+    let (status, text) = ask(&host.mac);
+    assert!(status == 1 && text.contains("the kernel has another mac"), "{status}: {text}");
+}
+
 /// SIGTERM leaves forwarding in place.
 #[test]
 fn an_ended_daemon_leaves_forwarding_in_place() {

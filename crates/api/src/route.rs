@@ -141,6 +141,9 @@ pub struct RoutePath {
     /// Why it is not valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rejected: Option<String>,
+    /// Why nothing here uses it although it is the best.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_imported: Option<String>,
     /// Where it came from.
     pub path_from: PathFrom,
     /// The neighbour that sent it; none for ours.

@@ -3,7 +3,7 @@
 //! **Every path that was ever a candidate is told with the reason for its fate**, whether it was
 //! rejected, lost or won; an unknown subject is an answer too.
 
-use crate::NeighborId;
+use crate::{NeighborId, Notice};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -30,7 +30,7 @@ pub struct Why {
     pub subject: String,
     /// What happens to frames or packets to it, in one sentence.
     pub verdict: String,
-    /// Something forwards to it.
+    /// Something forwards to it, and the kernel contradicts it nowhere.
     pub reachable: bool,
     /// Each place where it is known: a VNI or a VRF.
     pub tables: Vec<WhyTable>,
@@ -52,6 +52,9 @@ pub struct WhyTable {
     pub kernel: Vec<String>,
     /// The kernel holds what it should.
     pub kernel_ok: bool,
+    /// Why frames or packets do not go where the routes say: what the kernel does with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contradictions: Vec<Notice>,
     /// What energy does to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub energy: Vec<String>,

@@ -17,9 +17,12 @@ use evpn_proto::bgp::attributes::{
 use evpn_proto::types::{EthernetTag, Label, MacAddr, Rd, Route, RouteKey, RouteTarget, Vni};
 use evpn_rib::mac_vrf::{Action, MacVrf, Sticky};
 use evpn_rib::table::DestId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+
+/// VTEPs of a VNI of whose route targets the log is told.
+const TOLD_MAX: usize = 8;
 
 /// An L2VNI that is up.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub(crate) struct Evi {
     pub(crate) flood: BTreeMap<IpAddr, Vec<DestId>>,
     /// Somebody announces this VNI in a way that cannot be used, and nobody in another.
     pub(crate) mismatch: Option<String>,
+    /// VTEPs of whose route targets the log was told.
+    told: BTreeSet<IpAddr>,
 }
 
 /// The targets that a VNI's routes are exported with.
@@ -74,6 +79,7 @@ impl Evi {
             macs,
             flood: BTreeMap::new(),
             mismatch: None,
+            told: BTreeSet::new(),
         }
     }
 
@@ -111,8 +117,8 @@ impl Evi {
         rib.originate(route, &Arc::new(attributes));
     }
 
-    /// Somebody announces this VNI in a way that cannot be used. Said once; and where some VTEPs
-    /// are imported, not importing another may well be meant.
+    /// Somebody announces this VNI in a way that cannot be used. Said once, and not where some VTEPs
+    /// are imported.
     pub(crate) fn complain(&mut self, text: impl FnOnce() -> String) -> Option<Event> {
         if self.mismatch.is_some() || !self.flood.is_empty() {
             return None;
@@ -120,6 +126,19 @@ impl Evi {
         let text = text();
         self.mismatch = Some(text.clone());
         Some(Event::Vni(self.vni, text))
+    }
+
+    /// A VTEP announces this VNI with route targets that nothing here imports. Said once of each,
+    /// and of the first [`TOLD_MAX`]: `show evpn vni` counts them all.
+    pub(crate) fn complain_of_targets(
+        &mut self,
+        vtep: IpAddr,
+        text: impl FnOnce(&Self) -> String,
+    ) -> Option<Event> {
+        if self.told.len() >= TOLD_MAX || !self.told.insert(vtep) {
+            return None;
+        }
+        Some(Event::Vni(self.vni, text(self)))
     }
 
     /// A remote VTEP's flood route came (`Some`) or went.
@@ -136,6 +155,7 @@ impl Evi {
         if present {
             routes.push(dest);
             self.mismatch = None;
+            self.told.remove(&vtep);
         }
         let has = !routes.is_empty();
         if !has {

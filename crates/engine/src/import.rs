@@ -250,21 +250,27 @@ pub(crate) fn refused(evi: &mut Evi, candidate: &Candidate<'_>, why: Unimported)
 }
 
 /// A flood route that nobody imports although it is for a VNI of ours: the two sides' route targets
-/// differ, which is the commonest reason for a VNI in which nothing gets through.
+/// differ, which is the commonest reason for a VNI in which nothing gets through. Whether others'
+/// match is no matter: between us and this VTEP nothing does.
 pub(crate) fn mismatch(evis: &mut BTreeMap<Vni, Evi>, candidate: &Candidate<'_>) -> Option<Event> {
-    let RouteKey::Imet { originator, .. } = candidate.dest.key else { return None };
-    let label = candidate.attributes.pmsi.as_ref()?.label;
-    let evi = evis.values_mut().find(|evi| Label::from(evi.vni) == label)?;
-    let carries: Vec<String> =
-        candidate.attributes.route_targets().map(|rt| rt.to_string()).collect();
-    let (vni, imports) = (evi.vni, evi.import.texts(evi.vni).join(", "));
-    let carries = if carries.is_empty() { "none".to_owned() } else { carries.join(", ") };
-    evi.complain(|| {
+    let (vni, vtep) = announced_vni(&candidate.dest.key, candidate.attributes)?;
+    evis.get_mut(&vni)?.complain_of_targets(vtep, |evi| {
+        let targets = candidate.attributes.route_targets();
+        let carries: Vec<String> = targets.map(|rt| rt.to_string()).collect();
+        let carries = if carries.is_empty() { "none".to_owned() } else { carries.join(", ") };
+        let imports = evi.import.texts(vni).join(", ");
         format!(
-            "{originator} announces it with route target {carries}, and {imports} is imported: add \
+            "{vtep} announces it with route target {carries}, and {imports} is imported: add \
              the one to `import` of [[vni]] {vni}, or correct `export` there"
         )
     })
+}
+
+/// The VNI that a flood route is for whatever its route targets, by its PMSI tunnel's label, and who
+/// announces it.
+pub(crate) fn announced_vni(key: &RouteKey, attributes: &PathAttributes) -> Option<(Vni, IpAddr)> {
+    let RouteKey::Imet { originator, .. } = key else { return None };
+    Some((attributes.pmsi.as_ref()?.label.vni()?, *originator))
 }
 
 fn leave_flood(evi: &mut Evi, id: DestId, keep: Option<IpAddr>, changes: &mut Vec<Change>) {

@@ -6,7 +6,7 @@ mod common;
 use bytes::Bytes;
 use common::*;
 use evpn_dataplane::facts::KernelEvent;
-use evpn_engine::settings::{Targets, VniSettings};
+use evpn_engine::settings::{Settings, Targets, VniSettings};
 use evpn_engine::view::routes::{PathFate, RouteFilter};
 use evpn_engine::view::why::Fate;
 use evpn_engine::{ClearKind, Event, Input};
@@ -202,6 +202,82 @@ fn a_vni_that_somebody_announces_with_other_targets_is_told_once() {
              the one to `import` of [[vni]] 100, or correct `export` there"
         )
     );
+}
+
+#[test]
+fn every_vtep_whose_targets_nothing_imports_is_named_whether_or_not_others_match() {
+    let of_third = |settings: &mut Settings| {
+        if settings.router_id.octets()[3] == 3 {
+            let explicit = vec!["65003:777".parse().unwrap()];
+            let export = Targets { auto: false, explicit };
+            settings.vnis.insert(vni(VNI), VniSettings { export, ..VniSettings::default() });
+        }
+    };
+    let mut net = Net::mesh(3, Ases::Each, of_third);
+    let named = |net: &Net| {
+        let found = net.view(0).unimported().remove(&vni(VNI)).unwrap_or_default();
+        found.iter().map(|u| (u.vtep, u.targets[0].to_string())).collect::<Vec<_>>()
+    };
+    let told = |net: &Net| {
+        let all = net.leaves[0].events.iter().map(ToString::to_string);
+        all.filter(|text| text.contains("announces it with route target")).collect::<Vec<_>>()
+    };
+    assert_eq!(net.tables(0).floods(), [vtep(2)]);
+    assert_eq!(named(&net), [(vtep(3), "65003:777".to_owned())]);
+    let [event] = &told(&net)[..] else { panic!("{:?}", told(&net)) };
+    assert!(event.contains("10.0.0.3 announces it with route target 65003:777, and *:100"));
+    // The route is the best there is, and of no use here.
+    let routes = net.view(0).routes(&RouteFilter::default(), None, 100).routes;
+    let floods = routes.iter().filter_map(|route| match route.key {
+        RouteKey::Imet { originator, .. } => Some((originator, route.paths[0].unimported)),
+        _ => None,
+    });
+    let floods: BTreeMap<IpAddr, bool> = floods.collect();
+    assert_eq!(floods, [(vtep(1), false), (vtep(2), false), (vtep(3), true)].into());
+    // A host behind it is not reached by flooding either.
+    net.learn(2, 9);
+    let why = net.view(0).why_mac(mac(9), None);
+    assert!(
+        why.verdict.ends_with("; not to 10.0.0.3: no flood route of theirs is used"),
+        "{why:?}"
+    );
+
+    let import = |explicit: &str, auto| {
+        let import = Targets { auto, explicit: vec![explicit.parse().unwrap()] };
+        VniSettings { import, ..VniSettings::default() }
+    };
+    net.reconfigure(0, |settings| {
+        settings.vnis.insert(vni(VNI), import("65001:999", false));
+    });
+    let both = [(vtep(2), "65002:100".to_owned()), (vtep(3), "65003:777".to_owned())];
+    assert_eq!(named(&net), both);
+    net.reconfigure(0, |settings| {
+        settings.vnis.insert(vni(VNI), import("65003:777", false));
+    });
+    assert_eq!(named(&net), both[..1]);
+    net.reconfigure(0, |settings| {
+        settings.vnis.insert(vni(VNI), import("65003:777", true));
+    });
+    assert_eq!(named(&net), []);
+}
+
+#[test]
+fn the_log_is_told_of_a_few_vteps_with_other_targets_and_the_view_of_all() {
+    let mut net = two();
+    for n in 7..40u8 {
+        let address = format!("10.0.0.{n}");
+        let tunnel = (PmsiTunnel::INGRESS_REPLICATION, address.as_str());
+        let (mut attributes, mut route) = flood_route(&address, Some(tunnel));
+        let target = RouteTarget::auto(Asn(9), vni(9));
+        attributes.ext_communities[0] = ExtCommunity::route_target(target);
+        let rd = Rd::ipv4([10, 0, 0, n].into(), 100);
+        let originator = address.parse().unwrap();
+        route.key = RouteKey::Imet { rd, etag: EthernetTag(0), originator };
+        net.inject(0, 2, attributes, vec![route]);
+    }
+    let all = net.leaves[0].events.iter().map(ToString::to_string);
+    assert_eq!(all.filter(|text| text.contains("announces it with route target")).count(), 8);
+    assert_eq!(net.view(0).unimported()[&vni(VNI)].len(), 33);
 }
 
 #[test]
@@ -405,4 +481,39 @@ fn what_is_kept_of_a_former_session_does_not_count_against_the_limit() {
     // Another host than before its restart, of which nobody has told that the former one is gone.
     net.inject(0, 2, attributes(2), vec![mac_route(2, mac(77))]);
     assert_eq!(net.view(0).neighbors()[0].session.state(), SessionState::Established);
+}
+
+#[test]
+fn a_prefix_with_our_as_in_its_path_is_told_as_rejected_beside_what_covers_it() {
+    let mut net = two();
+    let rejected = prefix("198.51.2.0/25");
+    let known = net.view(0).routes(&RouteFilter::default(), None, 100).routes;
+    let is_theirs = |key: &RouteKey| matches!(key, RouteKey::IpPrefix { prefix: p, .. } if p.contains(&rejected));
+    let theirs = known.iter().find(|route| is_theirs(&route.key)).unwrap();
+    let path = &theirs.paths[0];
+    let mut looped = (*path.attributes).clone();
+    looped.as_path = looped.as_path.prepended(Asn(65001));
+    let rd = theirs.key.rd().unwrap();
+    let key = RouteKey::IpPrefix { rd, etag: EthernetTag(0), prefix: rejected };
+    net.inject(0, 2, looped.clone(), vec![Route::labelled(key, path.labels[0])]);
+
+    let l3vni = Some(vni(L3VNI));
+    for (asked, only) in
+        [("198.51.2.0/25", None), ("198.51.2.1/32", None), ("198.51.2.1/32", l3vni)]
+    {
+        let why = net.view(0).why_prefix(prefix(asked), only);
+        let names: Vec<&str> = why.tables.iter().map(|table| table.name.as_str()).collect();
+        assert_eq!(names, ["VRF red, 198.51.2.0/25", "VRF red, 198.51.2.0/24"], "{asked}");
+        let [candidate] = &why.tables[0].candidates[..] else { panic!("{why:#?}") };
+        assert_eq!(candidate.fate, Fate::Rejected);
+        assert_eq!(candidate.reason, "our own AS is in its AS_PATH");
+        assert_eq!(why.verdict, "packets to 198.51.2.0/24 in VRF red go to VTEP 10.0.0.2");
+    }
+    // With nothing that covers it, the rejected path is all that there is.
+    let alone = prefix("203.0.113.0/24");
+    let key = RouteKey::IpPrefix { rd, etag: EthernetTag(0), prefix: alone };
+    net.inject(0, 2, looped, vec![Route::labelled(key, path.labels[0])]);
+    let why = net.view(0).why_prefix(alone, None);
+    assert!(!why.reachable && why.tables.len() == 1, "{why:#?}");
+    assert!(why.verdict.starts_with("none of 1 path for it is used: "), "{}", why.verdict);
 }

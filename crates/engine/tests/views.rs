@@ -84,6 +84,27 @@ fn why_tells_the_place_of_a_host_and_what_was_refused() {
 }
 
 #[test]
+fn why_tells_of_an_address_that_nothing_routes_to_whose_it_is() {
+    let net = two();
+    let asked = ipnet::IpNet::from(host(2));
+    for only in [None, Some(vni(VNI))] {
+        let why = net.view(0).why_prefix(asked, only);
+        assert!(why.reachable, "{why:#?}");
+        assert_eq!(
+            why.verdict,
+            "it is host 02:00:00:00:00:02 in VNI 100: frames to it in VNI 100 go to VTEP 10.0.0.2"
+        );
+        let of_mac = net.view(0).why_mac(mac(2), Some(vni(VNI)));
+        assert_eq!((&why.subject, &why.tables), (&asked.to_string(), &of_mac.tables));
+    }
+    // Not in a VNI that it is not in, and no prefix is a host.
+    assert!(!net.view(0).why_prefix(asked, Some(vni(L3VNI))).reachable);
+    let around = prefix("192.168.100.0/25");
+    assert!(net.view(0).why_prefix(around, Some(vni(VNI))).verdict.contains("is an L2VNI"));
+    assert!(net.view(0).why_prefix(around, Some(vni(7))).verdict.contains("no VRF has"));
+}
+
+#[test]
 fn pages_hold_every_route_once_in_order_whatever_their_size() {
     let mut net = two();
     for n in 10..60 {

@@ -1,6 +1,7 @@
 //! Reading and writing the kernel's tables: dumps, the monitor, and batches of writes.
 //!
 //! - [`requests`]: one socket that asks: [`Requests::dump`] and [`Requests::execute`].
+//! - [`lookup`]: by which route the kernel sends packets to an address.
 //! - [`monitor`]: another that listens, so that a burst of news never delays an answer.
 //! - [`snoop`]: what hosts say of themselves on access ports (ARP and neighbour discovery).
 //! - [`others`]: whether another EVPN daemon works in this network namespace.
@@ -18,6 +19,7 @@
 
 mod encode;
 pub mod error;
+pub mod lookup;
 pub mod monitor;
 pub mod others;
 mod parse;

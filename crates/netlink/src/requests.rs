@@ -76,6 +76,11 @@ impl Requests {
         Ok(Self { socket, protocol, sequence: 0, writer, answers: vec![0; ANSWER_ROOM] })
     }
 
+    /// The number that marks what is ours.
+    pub(crate) const fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
     /// Finds out whether this process may write, by a deletion that names nothing.
     ///
     /// # Errors

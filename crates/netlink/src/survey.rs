@@ -5,21 +5,17 @@
 //!
 //! **It only reads**, and needs no rights.
 
-use crate::encode::{AF_INET, AF_INET6, family, rta};
+use crate::encode::{AF_INET, family};
 use crate::error::Error;
 use crate::parse::parse;
 use crate::parse_link::{LINK_HEADER, find, ifla, info, is_set, text};
 use crate::requests::Requests;
-use crate::wire::{Message, kind, u32_at};
+use crate::wire::{Message, u32_at};
 use evpn_dataplane::facts::Link;
 use evpn_dataplane::object::IfIndex;
 use evpn_dataplane::observe::{Observation, Resolution};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::Duration;
-
-/// Octets of `struct rtmsg`.
-const ROUTE_HEADER: usize = 12;
 
 /// A bridge's settings (`IFLA_BR_*`).
 mod br {
@@ -96,32 +92,6 @@ impl Requests {
             device.link.addresses.dedup();
         }
         Ok(survey)
-    }
-
-    /// The device through which packets to an address leave; none where there is no route.
-    pub fn device_to(&mut self, address: IpAddr) -> Option<IfIndex> {
-        let mut device = None;
-        let (family, octets) = match address {
-            IpAddr::V4(v4) => (AF_INET, v4.octets().to_vec()),
-            IpAddr::V6(v6) => (AF_INET6, v6.octets().to_vec()),
-        };
-        let bits = u8::try_from(8 * octets.len()).unwrap_or(u8::MAX);
-        let asked = self.ask(
-            kind::GETROUTE,
-            0,
-            |message| {
-                let mut header = [0; ROUTE_HEADER];
-                header[0] = family;
-                header[1] = bits;
-                message.put(&header);
-                message.attribute(rta::DST, &octets);
-            },
-            &mut |answer| {
-                let attributes = answer.payload.get(ROUTE_HEADER..).unwrap_or_default();
-                device = find(attributes, rta::OIF).and_then(|value| u32_at(value, 0));
-            },
-        );
-        device.filter(|_| asked.is_ok()).map(IfIndex)
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) fn add_path(lines: &mut Lines, path: &RoutePath, notation: AsNotation
     };
     let path_id = path.addpath_rx_id.map(|id| format!(" path-id {id}")).unwrap_or_default();
     let mut text = format!("via {} {from}{path_id}", next_hop(path));
-    if let Some(vni) = &path.vni {
+    if let Some(vni) = path.vni.as_ref().filter(|vni| !vni.is_empty()) {
         let vni = vni.iter().map(u32::to_string).collect::<Vec<_>>().join("/");
         text += &format!(" vni {vni}");
     }
@@ -82,7 +82,11 @@ pub(super) fn add_path(lines: &mut Lines, path: &RoutePath, notation: AsNotation
     for line in more(&path.more, notation) {
         lines.extend(crate::text::wrap(&line, 8));
     }
-    let reasons = [(&path.selection_reason, "best"), (&path.rejected, "rejected")];
+    let reasons = [
+        (&path.selection_reason, "best"),
+        (&path.not_imported, "not imported"),
+        (&path.rejected, "rejected"),
+    ];
     for (reason, word) in reasons {
         if let Some(reason) = reason {
             lines.add(8, &format!("{word}: {reason}"));

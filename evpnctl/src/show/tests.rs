@@ -71,6 +71,17 @@ fn a_finding_is_shown_whole_however_long() {
 }
 
 #[test]
+fn a_path_without_a_vni_has_no_word_for_it() {
+    let mut routes = samples::routes();
+    let text = |routes: &_| route::routes(routes, AsNotation::Plain);
+    assert!(text(&routes).contains(" vni "));
+    for path in routes.items.iter_mut().flat_map(|route| &mut route.paths) {
+        path.vni = Some(vec![]);
+    }
+    assert!(!text(&routes).contains(" vni "), "{}", text(&routes));
+}
+
+#[test]
 fn every_trouble_of_a_vni_is_shown_with_its_remedy() {
     let text = evpn::vnis(&samples::vnis()).split_whitespace().collect::<Vec<_>>().join(" ");
     for notice in samples::vnis().iter().flat_map(|vni| &vni.notices) {

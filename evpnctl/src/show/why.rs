@@ -43,6 +43,12 @@ fn add_table(lines: &mut Lines, table: &WhyTable) {
     if !table.kernel_ok {
         lines.remedy(6, "evpnctl show consistency");
     }
+    for contradiction in &table.contradictions {
+        lines.add(2, &format!("BUT {}", contradiction.text));
+        if let Some(remedy) = &contradiction.remedy {
+            lines.remedy(6, remedy);
+        }
+    }
     for effect in &table.energy {
         lines.add(2, &format!("energy: {effect}"));
     }

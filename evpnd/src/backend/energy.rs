@@ -6,7 +6,7 @@ use evpn_api::energy::{
     Announced, Blocked, DrainState, Energy, Level, Override, OverrideRequest, PrefixDrain, Reading,
     Site, Threshold, Verb,
 };
-use evpn_energy::{Explanation, Guard, OverrideMode, OverrideTerms};
+use evpn_energy::{Explanation, Guard, OverrideMode, OverrideTerms, Reason};
 use evpn_engine::view::View;
 use evpn_engine::view::energy as seen;
 use evpn_engine::view::energy::Drain;
@@ -31,11 +31,11 @@ pub(super) fn energy(view: View<'_>, feed: &str) -> Energy {
     };
     let explanation = &energy.explanation;
     let ordered = explanation.override_.is_some();
-    Energy {
-        enabled: feed != MANUAL || ordered || explanation.level != evpn_energy::Level::Normal,
-        dry_run: energy.settings.policy.dry_run,
-        sites: vec![site(&energy, feed)],
-    }
+    let enabled = feed != MANUAL || ordered || explanation.level != evpn_energy::Level::Normal;
+    let mut site = site(&energy, feed);
+    // Whatever routes say then is not because of energy.
+    site.announced = site.announced.filter(|_| enabled);
+    Energy { enabled, dry_run: energy.settings.policy.dry_run, sites: vec![site] }
 }
 
 fn site(energy: &seen::Energy<'_>, feed: &str) -> Site {
@@ -61,7 +61,7 @@ fn site(energy: &seen::Energy<'_>, feed: &str) -> Site {
         local: true,
         level: level(explanation.level),
         level_for_msec: msec(energy.level_age),
-        reason: explanation.reasons.first().map(ToString::to_string).unwrap_or_default(),
+        reason: explanation.reasons.first().map(|r| reason(r, feed)).unwrap_or_default(),
         reading: reading(energy, feed),
         feed_error: energy.feed_error.map(|(_, error)| error.to_owned()),
         rejected_readings: energy.refused,
@@ -71,11 +71,24 @@ fn site(energy: &seen::Energy<'_>, feed: &str) -> Site {
         }),
         next,
         dwell_remaining_msec: explanation.dwell_remaining_seconds.saturating_mul(1000),
-        blocked: blocked(explanation),
+        blocked: blocked(explanation, feed),
         manual,
         announced: announced(energy),
         prefixes: energy.prefixes.iter().filter_map(prefix).collect(),
         transitions: energy.transitions,
+    }
+}
+
+/// A reason in words. A battery that only people read has no feed that could be silent.
+fn reason(reason: &Reason, feed: &str) -> String {
+    match reason {
+        Reason::NoReadingYet | Reason::StaleKept { .. } if feed == MANUAL => {
+            "there is no feed; the level is kept".to_owned()
+        }
+        Reason::StaleEased { .. } if feed == MANUAL => {
+            "there is no feed; the level eases step by step".to_owned()
+        }
+        reason => reason.to_string(),
     }
 }
 
@@ -93,23 +106,23 @@ fn reading(energy: &seen::Energy<'_>, feed: &str) -> Option<Reading> {
 }
 
 /// The guard that holds the level. An operator's hold is shown as the order that it is.
-fn blocked(explanation: &Explanation) -> Option<Blocked> {
+fn blocked(explanation: &Explanation, feed: &str) -> Option<Blocked> {
     let guard = explanation.blocked_by.filter(|guard| *guard != Guard::Override)?;
-    let reason = explanation.reasons.iter().find(|reason| match guard {
-        Guard::Confirm => matches!(reason, evpn_energy::Reason::Confirming { .. }),
-        Guard::Dwell => matches!(reason, evpn_energy::Reason::Dwelling { .. }),
-        Guard::ChangesPerDay => matches!(reason, evpn_energy::Reason::ChangesUsedUp { .. }),
-        Guard::StaleHold => matches!(reason, evpn_energy::Reason::StaleKept { .. }),
+    let found = explanation.reasons.iter().find(|reason| match guard {
+        Guard::Confirm => matches!(reason, Reason::Confirming { .. }),
+        Guard::Dwell => matches!(reason, Reason::Dwelling { .. }),
+        Guard::ChangesPerDay => matches!(reason, Reason::ChangesUsedUp { .. }),
+        Guard::StaleHold => matches!(reason, Reason::StaleKept { .. }),
         Guard::Override => false,
     });
-    let wanted = match reason {
-        Some(evpn_energy::Reason::Confirming { level, .. }) => *level,
+    let wanted = match found {
+        Some(Reason::Confirming { level, .. }) => *level,
         _ => explanation.level.better()?,
     };
     Some(Blocked {
         wanted: level(wanted),
         guard: guard.to_string(),
-        text: reason.or(explanation.reasons.first()).map(ToString::to_string).unwrap_or_default(),
+        text: found.or(explanation.reasons.first()).map(|r| reason(r, feed)).unwrap_or_default(),
     })
 }
 

@@ -16,6 +16,7 @@ mod health;
 mod hosts;
 mod metrics;
 mod neighbors;
+mod reach;
 mod reset;
 mod routes;
 mod sources;
@@ -26,7 +27,7 @@ mod vnis;
 mod why;
 
 pub(crate) use sources::{
-    ConfigControl, ConfigSource, ConfigValue, Dataplane, DataplaneReport, Pending,
+    ConfigControl, ConfigSource, ConfigValue, Dataplane, DataplaneReport, Lookups, Pending,
 };
 
 use crate::api::backend::{Answer, ApiError, Backend, Caller};
@@ -159,7 +160,10 @@ impl Backend for AppBackend {
     }
 
     async fn vnis(&self) -> Answer<Vec<Vni>> {
-        self.see(vnis::vnis).await
+        let mut vnis = self.see(vnis::vnis).await?;
+        let lookups = self.dataplane.lookups(vnis::vteps(&vnis)).await;
+        vnis::note_unreached(&mut vnis, &lookups);
+        Ok(vnis)
     }
 
     async fn macs(&self, filter: HostFilter, page: PageRequest) -> Answer<Page<Mac>> {
@@ -195,7 +199,9 @@ impl Backend for AppBackend {
 
     async fn why(&self, subject: WhySubject) -> Answer<Why> {
         let seen = self.see(move |view| why::see(view, &subject)).await?;
-        Ok(why::why(seen, self.report().await.as_ref()))
+        let report = self.report().await;
+        let lookups = self.dataplane.lookups(seen.addresses()).await;
+        Ok(why::why(seen, report.as_ref(), &lookups))
     }
 
     async fn effective_config(&self) -> Answer<EffectiveConfig> {

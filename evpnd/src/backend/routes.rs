@@ -14,6 +14,9 @@ use evpn_proto::types::{Asn, RouteKey, RouteTarget, RouteType, is_link_local};
 use evpn_rib::decision::Source;
 use std::net::IpAddr;
 
+/// Of a path that is the best and of no use here; its route targets are among its communities.
+const NOT_IMPORTED: &str = "no VNI and no VRF here imports its route targets";
+
 pub(super) fn filter(filter: &params::RouteFilter) -> seen::RouteFilter {
     seen::RouteFilter {
         family: Some(family::of_api(filter.family)),
@@ -109,6 +112,7 @@ fn path(path: &seen::RoutePath) -> RoutePath {
         stale: path.stale,
         selection_reason,
         rejected,
+        not_imported: path.unimported.then(|| NOT_IMPORTED.to_owned()),
         path_from: match path.source {
             Source::Local => PathFrom::Local,
             Source::External => PathFrom::External,
@@ -127,7 +131,7 @@ fn path(path: &seen::RoutePath) -> RoutePath {
         metric: attributes.med,
         nexthop: Some(attributes.next_hop),
         nexthops: vec![],
-        vni: Some(path.labels.iter().map(|label| label.value()).collect()),
+        vni: Some(vnis(path)),
         esi: Some(path.esi).filter(|esi| !esi.is_zero()).map(|esi| esi.to_string()),
         community: attributes.communities.iter().map(|c| community(*c)).collect(),
         extended_community: extended_communities(attributes),
@@ -135,6 +139,13 @@ fn path(path: &seen::RoutePath) -> RoutePath {
         more: more(attributes),
         age_msec: msec(path.age),
     }
+}
+
+/// The VNIs of a path: its labels, of a flood route the one of its PMSI tunnel.
+fn vnis(path: &seen::RoutePath) -> Vec<u32> {
+    let flooded = path.attributes.pmsi.as_ref().map(|tunnel| tunnel.label);
+    let flooded = flooded.filter(|label| path.labels.is_empty() && label.value() != 0);
+    path.labels.iter().copied().chain(flooded).map(|label| label.value()).collect()
 }
 
 /// A float's whole part; what is beyond 64 bits is cut.

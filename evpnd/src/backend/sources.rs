@@ -3,10 +3,16 @@
 use evpn_dataplane::difference::Differences;
 use evpn_dataplane::object::Mode;
 use evpn_dataplane::reconciler::{Counters, Summary};
+use evpn_netlink::lookup::Lookup;
 use evpn_proto::types::Time;
+use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
+
+/// What the kernel does with packets to each address.
+pub(crate) type Lookups = BTreeMap<IpAddr, Lookup>;
 
 /// An answer to come.
 pub(crate) type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -18,6 +24,10 @@ pub(crate) trait Dataplane: Send + Sync + 'static {
     /// # Errors
     /// Why it cannot answer.
     fn report(&self, limit: usize) -> Pending<'_, Result<DataplaneReport, String>>;
+
+    /// By which routes the kernel sends packets to these addresses, asked of it now. Those of which
+    /// it says nothing are left out.
+    fn lookups(&self, to: Vec<IpAddr>) -> Pending<'_, Lookups>;
 }
 
 /// What is wanted of the kernel and what it holds.

@@ -2,10 +2,12 @@
 
 #[path = "../../../crates/engine/tests/common/mod.rs"]
 mod net;
+mod reach;
 mod unicast;
 
 use super::{
-    AppBackend, ConfigControl, ConfigSource, ConfigValue, Dataplane, DataplaneReport, Pending,
+    AppBackend, ConfigControl, ConfigSource, ConfigValue, Dataplane, DataplaneReport, Lookups,
+    Pending,
 };
 use crate::api::backend::{ApiError, Backend, Caller};
 use crate::api::metrics;
@@ -20,11 +22,11 @@ use evpn_api::{Locality, UpDown};
 use evpn_dataplane::difference::{Difference, Differences, Reason};
 use evpn_dataplane::object::Mode;
 use evpn_dataplane::reconciler::{Counters, Summary, Tally};
-use evpn_engine::settings::Settings;
+use evpn_engine::settings::{Settings, Targets, VniSettings};
 use evpn_proto::bgp::session::PeerAs;
 use evpn_proto::types::{Asn, Time};
-use net::{Ases, Net, VNI, energy, host, mac, prefix, service, underlay, vni, vtep};
-use std::net::SocketAddr;
+use net::{Ases, Net, VNI, energy, host, prefix, service, underlay, vni, vtep};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -33,6 +35,7 @@ use std::time::Duration;
 struct Kernel {
     differs: Vec<String>,
     parked: usize,
+    lookups: Lookups,
 }
 
 impl Dataplane for Kernel {
@@ -57,6 +60,12 @@ impl Dataplane for Kernel {
             held: None,
         };
         Box::pin(async move { Ok(report) })
+    }
+
+    fn lookups(&self, to: Vec<IpAddr>) -> Pending<'_, Lookups> {
+        let asked = to.iter().filter_map(|to| Some((*to, self.lookups.get(to)?.clone())));
+        let answer = asked.collect();
+        Box::pin(async move { answer })
     }
 }
 
@@ -320,6 +329,8 @@ async fn routes_come_in_pages_by_the_tokens_that_the_pages_carry() {
     assert_eq!((path.path.as_str(), path.vni.as_deref()), ("65002", Some([VNI].as_slice())));
     assert_eq!(path.extended_community, ["RT:65002:100", "ET:8"]);
     assert_eq!(path.selection_reason.as_deref(), Some("only path"));
+    let flood = read.iter().find(|r| r.ip == Some(vtep(2).to_string())).unwrap();
+    assert_eq!(flood.paths[0].vni, Some(vec![VNI]), "in its PMSI tunnel");
     let five = read.iter().find(|r| r.ip == Some(service().to_string())).unwrap();
     assert_eq!(five.paths[0].link_bandwidth, Some(1_000_000_000));
 
@@ -376,6 +387,36 @@ async fn a_vni_that_is_down_says_what_to_do() {
 }
 
 #[tokio::test]
+async fn vteps_with_other_route_targets_are_named_beside_those_that_match() {
+    let others = |settings: &mut Settings| {
+        let n = settings.router_id.octets()[3];
+        if n > 2 {
+            let explicit = vec![format!("6500{n}:777").parse().unwrap()];
+            let export = Targets { auto: false, explicit };
+            settings.vnis.insert(vni(VNI), VniSettings { export, ..VniSettings::default() });
+        }
+    };
+    let notices = async |leaves| {
+        let daemon = Daemon::new(Net::mesh(leaves, Ases::Each, others), Kernel::default());
+        let vni = daemon.backend.vnis().await.unwrap().remove(0);
+        assert_eq!(vni.remote_vteps, [vtep(2)]);
+        vni.notices.into_iter().map(|notice| (notice.text, notice.remedy.unwrap())).collect()
+    };
+    let none: Vec<(String, String)> = notices(2).await;
+    assert_eq!(none, []);
+    let [(text, remedy)] = &notices(3).await[..] else { panic!("one notice") };
+    assert_eq!(text, "10.0.0.3 announces it with route target 65003:777, and *:100 is imported");
+    let wanted = "add the one to `import` of [[vni]] 100, or correct `export` there";
+    assert_eq!(remedy, wanted);
+    let [(text, _)] = &notices(6).await[..] else { panic!("one notice") };
+    assert_eq!(
+        text,
+        "10.0.0.3 (65003:777), 10.0.0.4 (65004:777), 10.0.0.5 (65005:777) and 1 more announce it \
+         with route targets that nothing here imports, and *:100 is imported"
+    );
+}
+
+#[tokio::test]
 async fn an_order_is_shown_with_who_gave_it_until_it_is_taken_back() {
     let daemon = Daemon::two();
     let order = |verb, site: Option<&str>| OverrideRequest {
@@ -410,6 +451,21 @@ async fn an_order_is_shown_with_who_gave_it_until_it_is_taken_back() {
     assert!(auto.sites[0].manual.is_none());
 }
 
+#[test]
+fn without_a_feed_no_feed_is_silent_and_nothing_is_announced_because_of_energy() {
+    let mut net = two(|_| {});
+    let charge = evpn_energy::Permille::percent(90);
+    net.input(0, evpn_engine::Input::Reading(evpn_energy::Reading::of_charge(charge)));
+    net.advance(Duration::from_secs(3600));
+    let with = super::energy::energy(net.view(0), "nut");
+    assert!(with.sites[0].reason.starts_with("the feed has been silent for "));
+    assert!(with.sites[0].announced.is_some());
+    let without = super::energy::energy(net.view(0), "manual");
+    assert!(!without.enabled);
+    assert_eq!(without.sites[0].reason, "there is no feed; the level is kept");
+    assert_eq!(without.sites[0].announced, None);
+}
+
 #[tokio::test]
 async fn ready_waits_for_every_neighbor_and_the_feed_and_names_what_is_missing() {
     let daemon = Daemon::two();
@@ -441,29 +497,6 @@ async fn ready_waits_for_every_neighbor_and_the_feed_and_names_what_is_missing()
 
     let parked = Daemon::new(two(|_| {}), Kernel { parked: 2, ..Kernel::default() });
     assert_eq!(failing(&parked.health().await), ["dataplane", "feed"]);
-}
-
-#[tokio::test]
-async fn why_says_whether_the_kernel_agrees() {
-    let subject = || WhySubject::Mac { mac: mac(2), vni: None };
-    let agrees = Daemon::two().backend.why(subject()).await.unwrap();
-    assert!(agrees.reachable && agrees.tables[0].kernel_ok);
-    assert_eq!(
-        agrees.tables[0].kernel,
-        [
-            "02:00:00:00:00:02 dev vx100 master extern_learn",
-            "02:00:00:00:00:02 dev vx100 dst 10.0.0.2 self extern_learn"
-        ]
-    );
-    let differs = vec![format!("mac {} on vx100", mac(2))];
-    let daemon = Daemon::new(two(|_| {}), Kernel { differs, ..Kernel::default() });
-    let differs = daemon.backend.why(subject()).await.unwrap();
-    assert!(!differs.tables[0].kernel_ok && differs.tables[0].kernel.is_empty());
-
-    let prefix = WhySubject::Prefix { prefix: prefix("198.51.2.9/32"), vni: None };
-    let why = Daemon::two().backend.why(prefix).await.unwrap();
-    assert_eq!(why.verdict, "packets to 198.51.2.0/24 in VRF red go to VTEP 10.0.0.2");
-    assert!(why.tables[0].kernel[0].starts_with("198.51.2.0/24 nhid "));
 }
 
 #[tokio::test]

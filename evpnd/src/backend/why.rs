@@ -1,18 +1,33 @@
 //! `why`: the engine's reasons beside what the kernel holds.
 
-use super::{ApiError, DataplaneReport, neighbors};
+use super::{ApiError, DataplaneReport, Lookups, neighbors, reach};
 use crate::api::params::WhySubject;
 use evpn_api::why::{Candidate, Fate, Why, WhyTable};
 use evpn_dataplane::object::{Change, FdbTarget, IfIndex};
 use evpn_engine::view::View;
 use evpn_engine::view::why as seen;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// The engine's answer, with the names of devices.
 #[derive(Debug)]
 pub(super) struct Seen {
     why: seen::Why,
     devices: BTreeMap<IfIndex, String>,
+}
+
+impl Seen {
+    /// What the kernel is to be asked for, beside its tables.
+    pub(super) fn addresses(&self) -> Vec<IpAddr> {
+        let of = |table: &seen::Table| {
+            let first = table.routed.as_ref().and_then(reach::first_address);
+            table.vteps.iter().copied().chain(first).collect::<Vec<_>>()
+        };
+        let mut addresses: Vec<IpAddr> = self.why.tables.iter().flat_map(of).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses
+    }
 }
 
 pub(super) fn see(view: View<'_>, subject: &WhySubject) -> Seen {
@@ -23,30 +38,41 @@ pub(super) fn see(view: View<'_>, subject: &WhySubject) -> Seen {
     Seen { why, devices: view.links().iter().map(|l| (l.index, l.name.clone())).collect() }
 }
 
-pub(super) fn why(seen: Seen, report: Result<&DataplaneReport, &ApiError>) -> Why {
-    let Seen { why, devices } = seen;
-    Why {
-        subject: why.subject,
-        verdict: why.verdict,
-        reachable: why.reachable,
-        tables: why.tables.into_iter().map(|t| table(t, &devices, report)).collect(),
-    }
-}
-
-fn table(
-    table: seen::Table,
-    devices: &BTreeMap<IfIndex, String>,
+/// The engine's answer beside what the kernel says. Where the two differ, the kernel is right: by
+/// what it does frames and packets go.
+pub(super) fn why(
+    seen: Seen,
     report: Result<&DataplaneReport, &ApiError>,
-) -> WhyTable {
-    let (kernel, kernel_ok) = kernel(&table.intended, devices, report);
-    WhyTable {
-        table: table.name,
-        candidates: table.candidates.into_iter().map(candidate).collect(),
-        winner: table.winner,
-        kernel,
-        kernel_ok,
-        energy: table.energy,
+    lookups: &Lookups,
+) -> Why {
+    let Seen { why, devices } = seen;
+    let mut contradicted: Vec<String> = Vec::new();
+    let mut tables = Vec::new();
+    for table in why.tables {
+        let held = kernel(&table.intended, &devices, report);
+        let contradictions = reach::contradictions(&table, lookups, &devices);
+        let texts = contradictions.iter().map(|notice| notice.text.clone());
+        for text in held.apart.iter().cloned().chain(texts) {
+            if !contradicted.contains(&text) {
+                contradicted.push(text);
+            }
+        }
+        tables.push(WhyTable {
+            table: table.name,
+            candidates: table.candidates.into_iter().map(candidate).collect(),
+            winner: table.winner,
+            kernel: held.lines,
+            kernel_ok: held.ok,
+            contradictions,
+            energy: table.energy,
+        });
     }
+    let verdict = match contradicted.is_empty() {
+        true => why.verdict,
+        false => format!("{}; by the routes, {}", contradicted.join("; "), why.verdict),
+    };
+    let reachable = why.reachable && contradicted.is_empty();
+    Why { subject: why.subject, verdict, reachable, tables }
 }
 
 fn candidate(candidate: seen::Candidate) -> Candidate {
@@ -64,28 +90,46 @@ fn candidate(candidate: seen::Candidate) -> Candidate {
     }
 }
 
+/// What the kernel holds of a table.
+#[derive(Default)]
+struct Held {
+    lines: Vec<String>,
+    /// It holds what it should.
+    ok: bool,
+    /// The entry or route that is missing or another, in words. Of what these only lead to, a
+    /// difference of weights say, packets may well get through.
+    apart: Option<String>,
+}
+
 /// What the kernel holds: what is intended, unless the dataplane names a difference.
 fn kernel(
     intended: &[Change],
     devices: &BTreeMap<IfIndex, String>,
     report: Result<&DataplaneReport, &ApiError>,
-) -> (Vec<String>, bool) {
-    let Ok(report) = report else { return (Vec::new(), false) };
-    let (mut held, mut ok) = (Vec::new(), true);
+) -> Held {
+    let Ok(report) = report else { return Held::default() };
+    let mut held = Held { ok: true, ..Held::default() };
     for object in intended {
         let Object { name, lines } = describe(object, devices);
         let differs = report.differences.first.iter().find(|d| d.object == name);
         match differs {
-            None => held.extend(lines),
+            None => held.lines.extend(lines),
             Some(difference) => {
-                ok = false;
-                held.extend(difference.kernel.iter().map(|is| format!("{name}: {is}")));
+                held.ok = false;
+                held.lines.extend(difference.kernel.iter().map(|is| format!("{name}: {is}")));
+                if matches!(object, Change::Fdb(..) | Change::Route(..)) {
+                    held.apart = Some(match &difference.kernel {
+                        Some(is) => format!("the kernel has another {name}: {is}"),
+                        None => format!("the kernel does not hold {name}"),
+                    });
+                }
             }
         }
     }
     // Differences beyond those that were told may concern it.
     let all_told = report.differences.total <= report.differences.first.len();
-    (held, ok && (all_told || intended.is_empty()))
+    held.ok &= all_told || intended.is_empty();
+    held
 }
 
 /// An object by the name that the dataplane gives it, and as `bridge` and `ip` show it.

@@ -233,6 +233,7 @@ pub(super) fn best() -> RoutePath {
         stale: false,
         selection_reason: Some("shorter AS path".into()),
         rejected: None,
+        not_imported: None,
         path_from: PathFrom::External,
         peer_id: Some(v4(10, 0, 0, 2).into()),
         addpath_rx_id: None,
@@ -326,7 +327,11 @@ pub fn routes() -> Page<Route> {
                 eth_tag: Some(0),
                 mac: None,
                 ip: Some("10.1.0.0/24".into()),
-                paths: vec![RoutePath { vni: Some(vec![4000]), ..best }],
+                paths: vec![RoutePath {
+                    vni: Some(vec![4000]),
+                    not_imported: Some("no VNI and no VRF here imports its route targets".into()),
+                    ..best
+                }],
             },
         ],
         next_cursor: None,

@@ -219,6 +219,7 @@ pub fn why_mac() -> Why {
                 "02:00:00:00:00:11 dev vx100 dst 10.0.0.11 self extern_learn",
             ]),
             kernel_ok: true,
+            contradictions: vec![],
             energy: vec![],
         }],
     }
@@ -228,8 +229,11 @@ pub fn why_mac() -> Why {
 pub fn why_prefix() -> Why {
     Why {
         subject: "10.1.0.0/24".into(),
-        verdict: "packets to it in VRF red are shared between 2 VTEPs".into(),
-        reachable: true,
+        verdict:
+            "the kernel has no route to VTEP 10.0.0.13; by the routes, packets to it in VRF red \
+                  are shared between 2 VTEPs"
+                .into(),
+        reachable: false,
         tables: vec![WhyTable {
             table: "VRF red".into(),
             candidates: [(Fate::Best, "oldest of equal paths", 2), (Fate::Multipath, "equal", 3)]
@@ -241,6 +245,10 @@ pub fn why_prefix() -> Why {
             winner: Some("two paths are equal; both are in use, by weight".into()),
             kernel: strings(["10.1.0.0/24 nhid 2001 proto evpnd"]),
             kernel_ok: false,
+            contradictions: vec![Notice::new(
+                "the kernel has no route to VTEP 10.0.0.13",
+                "ip route get 10.0.0.13",
+            )],
             energy: strings([
                 "site barn (10.0.0.11) is at avoid: its weight is 1 of 255 since 00:12:00",
                 "flows that stay quiet for 30 s move to 10.0.0.12",

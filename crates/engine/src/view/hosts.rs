@@ -169,7 +169,7 @@ fn local_sequence(macs: &MacVrf, mac: MacAddr) -> Option<u32> {
     Some(macs.mac(mac)?.local?.mobility.sequence)
 }
 
-fn address(evi: &Evi, ip: IpAddr) -> Option<Address> {
+pub(super) fn address(evi: &Evi, ip: IpAddr) -> Option<Address> {
     let entry = evi.macs.ip(ip)?;
     let remote = best_remote(entry);
     let here = entry.local.and_then(|mac| Some((mac, local_sequence(&evi.macs, mac)?)));

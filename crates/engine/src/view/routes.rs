@@ -9,7 +9,7 @@
 //! repetition**: a cursor names a key, not a position.
 
 use super::{View, smallest};
-use crate::import::Target;
+use crate::import::{Target, importable};
 use crate::peer::Peer;
 use crate::rib::Rib;
 use bytes::Bytes;
@@ -283,6 +283,8 @@ pub struct RoutePath {
     pub multipath: bool,
     /// Kept over its neighbour's restart and not confirmed yet.
     pub stale: bool,
+    /// It is a neighbour's best one, and no VNI or VRF here has a route target of it.
+    pub unimported: bool,
     /// Since it last said something else.
     pub age: Duration,
 }
@@ -376,8 +378,24 @@ impl View<'_> {
             fate: fate(rib, dest, path),
             multipath: is_multipath(rib, dest, path),
             stale: path.stale == Stale::Yes,
+            unimported: self.is_unimported(dest, path),
             age: self.age(path),
         })
+    }
+
+    /// Whether nothing here takes a route by its route targets; of a router without VNIs and VRFs,
+    /// which only passes routes on, nothing is to be said.
+    fn is_unimported(&self, dest: &Dest, path: &Path) -> bool {
+        let engine = self.engine;
+        let for_vnis = matches!(
+            dest.key,
+            RouteKey::MacIp { .. } | RouteKey::Imet { .. } | RouteKey::IpPrefix { .. }
+        );
+        let takes_any = !engine.evis.is_empty() || !engine.vrfs.is_empty();
+        let attributes = engine.ribs.evpn.store.get(path.attributes).filter(|_| for_vnis);
+        takes_any
+            && importable(dest).is_some_and(|best| std::ptr::eq(best, path))
+            && attributes.is_some_and(|attributes| engine.index.targets(attributes).is_empty())
     }
 
     fn age(&self, path: &Path) -> Duration {

@@ -3,9 +3,11 @@
 use super::View;
 use crate::evi::export_targets;
 use crate::fabric;
+use crate::import::{announced_vni, importable};
 use crate::settings::{Targets, VrfSettings};
-use evpn_proto::types::{Rd, RouteTarget};
+use evpn_proto::types::{Rd, RouteKey, RouteTarget, Vni as Number};
 use evpn_rib::mac_vrf::{MacEntry, MacVrf};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// A VNI, up or down.
@@ -27,11 +29,20 @@ pub struct Vni<'a> {
     pub ips: Count,
     /// VTEPs that flooded frames are copied to, sorted.
     pub flood_vteps: Vec<IpAddr>,
-    /// Somebody announces an L2VNI with route targets that it does not import, and nobody with
-    /// others: who, and what to do.
+    /// Somebody announces an L2VNI in a way that cannot be used, and nobody in another: who, and
+    /// why it cannot.
     pub mismatch: Option<&'a str>,
     /// Prefixes of an L3VNI: ours, and those that are programmed.
     pub prefixes: Count,
+}
+
+/// A VTEP that announces an L2VNI of ours with route targets that nothing here imports.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Unimported {
+    /// The originator of its type 3 route.
+    pub vtep: IpAddr,
+    /// What it carries.
+    pub targets: Vec<RouteTarget>,
 }
 
 /// How many are here and how many elsewhere.
@@ -59,6 +70,28 @@ impl<'a> View<'a> {
         let mut l3: Vec<_> = l3.map(|(place, (evi, vrf))| self.l3(place, evi, vrf)).collect();
         l3.sort_by_key(|vni| vni.fabric.vni);
         l2.chain(l3).collect()
+    }
+
+    /// Who announces an L2VNI that is up here with route targets that nothing here imports, each
+    /// VTEP once, sorted. Walks the whole table: the routes are in no other place.
+    pub fn unimported(&self) -> BTreeMap<Number, Vec<Unimported>> {
+        let rib = &self.engine.ribs.evpn;
+        let mut found: BTreeMap<Number, Vec<Unimported>> = BTreeMap::new();
+        for (_, dest) in rib.table.iter().filter(|(_, d)| matches!(d.key, RouteKey::Imet { .. })) {
+            let attributes = importable(dest).and_then(|path| rib.store.get(path.attributes));
+            let Some(attributes) = attributes else { continue };
+            let Some((vni, vtep)) = announced_vni(&dest.key, attributes) else { continue };
+            let is_up = self.engine.evis.contains_key(&vni);
+            if is_up && self.engine.index.targets(attributes).is_empty() {
+                let targets = attributes.route_targets().collect();
+                found.entry(vni).or_default().push(Unimported { vtep, targets });
+            }
+        }
+        for vteps in found.values_mut() {
+            vteps.sort_unstable();
+            vteps.dedup_by_key(|unimported| unimported.vtep);
+        }
+        found
     }
 
     fn l2(&self, fabric: &'a fabric::Evi) -> Vni<'a> {

@@ -1,6 +1,7 @@
 //! What a doctor sees, and what a probe finds.
 
 use crate::namespace::{enter, index, ip, run};
+use evpn_netlink::lookup::{Lookup, Matched};
 use evpn_netlink::probe::{Feature, probe};
 use evpn_netlink::{Requests, survey::Survey};
 use nix::sched::{CloneFlags, unshare};
@@ -71,4 +72,48 @@ fn the_way_to_an_address_is_the_kernels_own() {
     let mut requests = Requests::open(110).unwrap();
     assert_eq!(requests.device_to("192.0.2.99".parse().unwrap()), Some(index("br0")));
     assert_eq!(requests.device_to("203.0.113.1".parse().unwrap()), None);
+}
+
+#[test]
+fn the_route_that_the_kernel_chooses_is_told_whoevers_it_is() {
+    enter();
+    for line in [
+        "-6 addr add 2001:db8::1/64 dev br0 nodad",
+        "route add blackhole 10.0.0.2/32",
+        "route add unreachable 10.0.0.3/32",
+        "route add prohibit 10.0.0.4/32",
+        "-6 route add blackhole 2001:db8:2::/64",
+        "route add 10.1.0.0/16 via 192.0.2.9 proto static metric 7",
+        "-6 route add 2001:db8:5::/64 via 2001:db8::9 proto static",
+        "route add 10.6.0.0/16 via inet6 2001:db8::9 dev br0 proto static",
+        "nexthop add id 5 via 192.0.2.9 dev br0 proto 110",
+        "route add 10.1.1.0/24 nhid 5 proto 110 metric 20",
+    ] {
+        ip(line);
+    }
+    let mut requests = Requests::open(110).unwrap();
+    let mut ask = |to: &str| requests.lookup(to.parse().unwrap()).unwrap();
+    assert_eq!(ask("203.0.113.1"), Lookup::NoRoute);
+    assert_eq!(ask("2001:db9::1"), Lookup::NoRoute);
+    assert_eq!(ask("10.0.0.2"), Lookup::Dropped("blackhole"));
+    assert_eq!(ask("10.0.0.3"), Lookup::Dropped("unreachable"));
+    assert_eq!(ask("10.0.0.4"), Lookup::Dropped("prohibit"));
+    assert_eq!(ask("2001:db8:2::1"), Lookup::Dropped("blackhole"));
+    let theirs = Matched {
+        prefix: "10.1.0.0/16".parse().unwrap(),
+        ours: false,
+        protocol: 4,
+        metric: 7,
+        gateway: Some("192.0.2.9".parse().unwrap()),
+        device: Some(index("br0")),
+    };
+    assert_eq!(ask("10.1.2.1"), Lookup::Route(theirs.clone()));
+    let prefix = "10.1.1.0/24".parse().unwrap();
+    let ours = Matched { prefix, ours: true, protocol: 110, metric: 20, ..theirs.clone() };
+    assert_eq!(ask("10.1.1.1"), Lookup::Route(ours));
+    let (prefix, gateway) = ("2001:db8:5::/64".parse().unwrap(), "2001:db8::9".parse().ok());
+    let sixth = Matched { prefix, gateway, metric: 1024, ..theirs.clone() };
+    assert_eq!(ask("2001:db8:5::1"), Lookup::Route(sixth));
+    let prefix = "10.6.0.0/16".parse().unwrap();
+    assert_eq!(ask("10.6.0.1"), Lookup::Route(Matched { prefix, gateway, metric: 0, ..theirs }));
 }

@@ -10,7 +10,11 @@ use evpn_dataplane::object::{Change, FdbEntry, FdbKey, FdbTarget};
 use evpn_proto::types::{MacAddr, RouteKey, Vni};
 use evpn_rib::mac_vrf::{MacEntry, Remote};
 use evpn_rib::table::DestId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+/// VTEPs that a sentence names; the rest is counted.
+const NAMED_MAX: usize = 3;
 
 impl View<'_> {
     /// Why a host is forwarded to where it is, in one VNI or in all. Walks the whole table.
@@ -71,7 +75,8 @@ impl View<'_> {
         let verdict = if reachable {
             verdicts.join("; ")
         } else {
-            self.unknown_host(only, answered.iter().map(|t| t.candidates.len()).sum())
+            let paths = answered.iter().map(|t| t.candidates.len()).sum();
+            self.unknown_host(only, paths) + &self.unflooded(only, &answered)
         };
         Why { subject: mac.to_string(), verdict, reachable, tables: answered }
     }
@@ -98,6 +103,27 @@ impl View<'_> {
             count.local,
             count.remote
         )
+    }
+
+    /// The VTEPs that announce a host and take no flooded frames from us either; nothing if there
+    /// are none.
+    fn unflooded(&self, only: Option<Vni>, tables: &[Table]) -> String {
+        let evis = self.engine.evis.values().filter(|evi| only.is_none_or(|vni| evi.vni == vni));
+        let flooded: BTreeSet<IpAddr> = evis.flat_map(|evi| evi.flood.keys().copied()).collect();
+        let candidates = tables.iter().flat_map(|table| &table.candidates);
+        let announce: BTreeSet<IpAddr> = candidates.filter_map(|c| c.next_hop).collect();
+        let mut left_out = announce.difference(&flooded).map(ToString::to_string);
+        let named: Vec<String> = left_out.by_ref().take(NAMED_MAX).collect();
+        let more = match left_out.count() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        match named.is_empty() {
+            true => String::new(),
+            false => {
+                format!("; not to {}{more}: no flood route of theirs is used", named.join(", "))
+            }
+        }
     }
 
     fn why_no_vni(&self, vni: Vni) -> String {
@@ -177,6 +203,7 @@ impl View<'_> {
         }
         let best = remote_winner(evi, entry)?;
         table.winner = Some(why_best(evi, entry, best));
+        table.vteps = vec![best.vtep];
         let entry = FdbEntry { to: FdbTarget::Vtep(best.vtep), sticky: best.mobility.sticky };
         table.intended = vec![Change::Fdb(FdbKey { device: evi.devices.vxlan, mac }, Some(entry))];
         Some(format!("frames to it in VNI {vni} go to VTEP {}", best.vtep))

@@ -15,6 +15,7 @@ use super::routes::{PathFate, Route, RoutePath, order};
 use evpn_dataplane::object::Change;
 use evpn_proto::types::{NeighborId, RouteKey};
 use evpn_rib::table::DestId;
+use ipnet::IpNet;
 use std::net::IpAddr;
 
 /// An answer.
@@ -41,6 +42,11 @@ pub struct Table {
     pub winner: Option<String>,
     /// What the kernel is to hold of it.
     pub intended: Vec<Change>,
+    /// The VTEPs that it leads to, which the kernel has to reach by itself.
+    pub vteps: Vec<IpAddr>,
+    /// What was asked for, where packets to it are meant to go by routes of ours in the kernel's
+    /// main table: another's there may be preferred.
+    pub routed: Option<IpNet>,
     /// What energy does to it.
     pub energy: Vec<String>,
 }
@@ -112,8 +118,8 @@ impl Table {
     fn new(name: String, mut candidates: Vec<Candidate>) -> Self {
         // Stable: within one fate they stay in the order of the routes and neighbours.
         candidates.sort_by_key(|c| c.fate);
-        let (intended, energy) = (Vec::new(), Vec::new());
-        Self { name, candidates, winner: None, intended, energy }
+        let (intended, energy, vteps) = (Vec::new(), Vec::new(), Vec::new());
+        Self { name, candidates, winner: None, intended, vteps, routed: None, energy }
     }
 }
 

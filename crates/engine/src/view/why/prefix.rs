@@ -2,8 +2,10 @@
 
 use super::{Candidate, Fate, NOT_IMPORTED, Table, Why, counted, no_target, route_targets};
 use crate::import::{Candidate as Offered, Target};
+use crate::underlay::UNDERLAY_TABLE;
 use crate::view::View;
 use crate::view::energy::Drain;
+use crate::view::hosts::address;
 use crate::view::routes::{Route, RoutePath};
 use crate::vrf::Vrf;
 use evpn_proto::bgp::attributes::Community;
@@ -16,20 +18,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 impl View<'_> {
     /// Why packets to a prefix go where they go, in the VRF of one L3VNI or in all and by the
-    /// underlay's own routes. An address (a
-    /// prefix of full length), and a prefix that nobody announces, stand for the longest prefix that
-    /// covers them. Walks the whole table.
+    /// underlay's own routes; of a host's address that no route covers, where its frames go.
+    ///
+    /// An address (a prefix of full length), and a prefix that nobody announces, stand for the
+    /// longest prefix that covers them. Walks the whole table.
     pub fn why_prefix(&self, asked: IpNet, only: Option<Vni>) -> Why {
-        let vrfs: Vec<(usize, &Vrf, IpNet)> = self
-            .engine
-            .vrfs
-            .iter()
+        let mut routes =
+            self.routes_where(|key| prefix_of(key).is_some_and(|p| p.contains(&asked)));
+        let vrfs = self.engine.vrfs.iter();
+        let vrfs: Vec<(usize, &Vrf, IpNet)> = vrfs
             .filter(|(_, vrf)| only.is_none_or(|vni| vrf.settings.l3vni == vni))
-            .filter_map(|(place, vrf)| Some((*place, vrf, longest(vrf, &asked)?)))
+            .flat_map(|(place, vrf)| {
+                // A prefix whose paths are all rejected is in no VRF, and what people look for.
+                let told = self.longest_told(*place, &routes);
+                let used = longest(vrf, &asked).filter(|used| Some(*used) != told);
+                told.into_iter().chain(used).map(move |prefix| (*place, vrf, prefix))
+            })
             .collect();
         let mut wanted: BTreeSet<IpNet> = vrfs.iter().map(|(_, _, prefix)| *prefix).collect();
         wanted.insert(asked);
-        let routes = self.routes_where(|key| prefix_of(key).is_some_and(|p| wanted.contains(&p)));
+        routes.retain(|(_, route)| prefix_of(&route.key).is_some_and(|p| wanted.contains(&p)));
         let mut tables = Vec::new();
         let mut verdicts = Vec::new();
         if only.is_none() {
@@ -39,7 +47,9 @@ impl View<'_> {
             }
         }
         for (place, vrf, prefix) in vrfs {
-            let (table, verdict) = self.table(place, vrf, prefix, &routes);
+            let (mut table, verdict) = self.table(place, vrf, prefix, &routes);
+            table.routed = Some(asked).filter(|_| vrf.settings.table == UNDERLAY_TABLE);
+            table.routed = table.routed.filter(|_| !table.vteps.is_empty());
             verdicts.extend(verdict);
             tables.push(table);
         }
@@ -48,12 +58,55 @@ impl View<'_> {
             tables.push(Table::new(NOT_IMPORTED.to_owned(), nowhere));
         }
         let reachable = !verdicts.is_empty();
+        if let Some(host) = self.as_host(&asked, only).filter(|_| !reachable) {
+            tables.extend(host.tables);
+            return Why { subject: asked.to_string(), tables, ..host };
+        }
         let verdict = if reachable {
             verdicts.join("; ")
         } else {
             self.unknown_prefix(&asked, only, &tables)
         };
         Why { subject: asked.to_string(), verdict, reachable, tables }
+    }
+
+    /// Where frames go to a host of L2VNIs that has the address: nothing routes to it here, and
+    /// those who are in its VNI reach it all the same.
+    fn as_host(&self, asked: &IpNet, only: Option<Vni>) -> Option<Why> {
+        if asked.prefix_len() != asked.max_prefix_len() {
+            return None;
+        }
+        let evis = self.engine.evis.values().filter(|evi| only.is_none_or(|vni| evi.vni == vni));
+        let hosts = evis.filter_map(|evi| address(evi, asked.addr()));
+        let mut answers = hosts.map(|host| {
+            let why = self.why_mac(host.mac, Some(host.vni));
+            let verdict = format!("it is host {} in VNI {}: {}", host.mac, host.vni, why.verdict);
+            Why { verdict, ..why }
+        });
+        let first = answers.next()?;
+        Some(answers.fold(first, |all, next| Why {
+            verdict: format!("{}; {}", all.verdict, next.verdict),
+            reachable: all.reachable && next.reachable,
+            tables: [all.tables, next.tables].concat(),
+            ..all
+        }))
+    }
+
+    /// The longest prefix of which a path, whatever became of it, has a route target of a VRF.
+    fn longest_told(&self, place: usize, routes: &[(DestId, Route)]) -> Option<IpNet> {
+        let leads_there = |path: &RoutePath| {
+            path.peer.is_some()
+                && self.engine.index.targets(&path.attributes).contains(&Target::L3(place))
+        };
+        // A host is for a VRF only with a second label (RFC 9135 section 4.1).
+        let is_told = |route: &Route| match route.key {
+            RouteKey::MacIp { .. } => {
+                route.paths.iter().any(|path| path.labels.len() > 1 && leads_there(path))
+            }
+            _ => route.paths.iter().any(leads_there),
+        };
+        let told = routes.iter().filter(|(_, route)| is_told(route));
+        told.filter_map(|(_, route)| prefix_of(&route.key)).max_by_key(IpNet::prefix_len)
     }
 
     /// The nearest facts about a prefix that nothing forwards to.
@@ -81,6 +134,9 @@ impl View<'_> {
         }
         match (facts.is_empty(), only) {
             (false, _) => format!("{known}: {}", facts.join("; ")),
+            (true, Some(vni)) if self.engine.evis.contains_key(&vni) => {
+                format!("{known}: VNI {vni} is an L2VNI, and no host of it is known to have it")
+            }
             (true, Some(vni)) => format!("{known}: no VRF has the L3VNI {vni}"),
             (true, None) => format!("{known}: no VRF is configured ([[vrf]])"),
         }
@@ -137,6 +193,9 @@ impl View<'_> {
         let mut table = Table::new(format!("VRF {name}, {prefix}"), candidates);
         table.winner = self.winner(vrf, prefix, here);
         table.intended = vrf.fib.objects(&prefix);
+        if here.is_none() {
+            table.vteps = vrf.fib.hops(&prefix).iter().map(|hop| hop.vtep).collect();
+        }
         table.energy = self.energy_of(vrf, prefix, routes);
         let verdict = verdict(vrf, &prefix, here);
         (table, verdict)

@@ -36,7 +36,10 @@ impl View<'_> {
         found.dedup();
         let routes = found.into_iter().filter_map(|(prefix, id)| {
             let route = self.route_of(rib, id)?;
-            Some(self.unicast_table(name, prefix, &route))
+            let (mut table, verdict) = self.unicast_table(name, prefix, &route);
+            let forwards = self.own_device(&prefix).is_none() && verdict.is_some();
+            table.routed = Some(*asked).filter(|_| forwards);
+            Some((table, verdict))
         });
         routes.collect()
     }
