@@ -400,7 +400,9 @@ async fn vteps_with_other_route_targets_are_named_beside_those_that_match() {
         let daemon = Daemon::new(Net::mesh(leaves, Ases::Each, others), Kernel::default());
         let vni = daemon.backend.vnis().await.unwrap().remove(0);
         assert_eq!(vni.remote_vteps, [vtep(2)]);
-        vni.notices.into_iter().map(|notice| (notice.text, notice.remedy.unwrap())).collect()
+        // The leaves of this net have their VTEPs on no device, of which there is a notice too.
+        let others = vni.notices.into_iter().filter(|n| !n.text.contains("on no device here"));
+        others.map(|notice| (notice.text, notice.remedy.unwrap())).collect()
     };
     let none: Vec<(String, String)> = notices(2).await;
     assert_eq!(none, []);

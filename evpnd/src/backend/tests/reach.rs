@@ -82,7 +82,9 @@ async fn vteps_that_the_kernel_does_not_reach_are_named_with_their_vni() {
         let daemon = Daemon::new(Net::mesh(3, Ases::Each, |_| {}), kernel);
         let vni = daemon.backend.vnis().await.unwrap().remove(0);
         assert_eq!(vni.remote_vteps, [vtep(2), vtep(3)]);
-        vni.notices.into_iter().map(|notice| (notice.text, notice.remedy.unwrap())).collect()
+        // The leaves of this net have their VTEPs on no device, of which there is a notice too.
+        let others = vni.notices.into_iter().filter(|n| !n.text.contains("on no device here"));
+        others.map(|notice| (notice.text, notice.remedy.unwrap())).collect()
     };
     let none: Vec<(String, String)> = notices(Lookups::new()).await;
     assert_eq!(none, []);
