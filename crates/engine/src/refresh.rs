@@ -25,16 +25,17 @@ const REQUEST: u8 = 0;
 const BEGIN: u8 = 1;
 const END: u8 = 2;
 
-/// How soon a neighbour may begin again. Each begin looks at the whole table: who floods us with them
-/// must not keep us from our work for others.
+/// How often a neighbour may begin, and how often at once. Each begin looks at the whole table: who
+/// floods us with them must not keep us from our work for others.
 const BEGIN_INTERVAL: Duration = Duration::from_secs(1);
+const BEGIN_AT_ONCE: Duration = Duration::from_secs(8);
 
 /// The refreshes of a session that is up.
 #[derive(Debug, Default)]
 pub(crate) struct Refreshes {
     /// Those that the neighbour has begun, and when each is over at the latest.
     incoming: BTreeMap<Family, Time>,
-    /// When it last began one.
+    /// Those that it began are paid for up to then.
     begun: BTreeMap<Family, Time>,
     /// Those that we owe the neighbour.
     outgoing: BTreeMap<Family, Outgoing>,
@@ -167,12 +168,12 @@ impl Engine {
             }
             return;
         }
-        let last = up.refreshes.begun.get(&family);
-        if last.is_some_and(|last| now.time < *last + BEGIN_INTERVAL) {
+        let paid = up.refreshes.begun.get(&family).copied().unwrap_or_default().max(now.time);
+        if paid + BEGIN_INTERVAL > now.time + BEGIN_AT_ONCE {
             peer.session.note_refresh(now.time, family, RefreshStep::TooSoon);
             return;
         }
-        up.refreshes.begun.insert(family, now.time);
+        up.refreshes.begun.insert(family, paid + BEGIN_INTERVAL);
         up.refreshes.incoming.insert(family, until);
         peer.session.note_refresh(now.time, family, RefreshStep::Begun);
         if let Some(rib) = self.ribs.get_mut(family) {

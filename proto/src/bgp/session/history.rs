@@ -150,7 +150,7 @@ impl fmt::Display for RefreshStep {
                 "begun and not ended by the neighbor in time (stale-time), routes gone: {gone}"
             ),
             Self::TooEarly => f.write_str("begun by the neighbor before its End-of-RIB: ignored"),
-            Self::TooSoon => f.write_str("begun again by the neighbor within a second: ignored"),
+            Self::TooSoon => f.write_str("begun again by the neighbor too often: ignored"),
         }
     }
 }
