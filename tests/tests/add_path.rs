@@ -1,5 +1,5 @@
-//! Several paths to a route (ADD-PATH, RFC 7911) with FRR and GoBGP: two sites announce one anycast prefix
-//! to a reflector, and whoever takes several paths from it forwards by both.
+//! Several paths to a route (ADD-PATH, RFC 7911) with FRR and GoBGP: two sites announce one anycast
+//! prefix to a reflector, and whoever takes several paths from it forwards by both.
 //!
 //! ```text
 //!   site 1 (evpnd) ──┐                      ┌── leaf 4
@@ -7,8 +7,8 @@
 //!   site 2 (evpnd) ──┘                      └── (the one that takes several paths)
 //! ```
 //!
-//! **Evidence is the kernel's routes, the peer's own show, and packets that both sites count.** Each test
-//! begins as its own control: without `add-path` there is one way.
+//! **Evidence is the kernel's routes, the peer's own show, and packets that both sites count.** Each
+//! test begins as its own control: without `add-path` there is one way.
 #![cfg(feature = "kernel-tests")]
 
 use evpn_tests::FrrVersion::{Eight, Ten};

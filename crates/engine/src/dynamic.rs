@@ -2,8 +2,8 @@
 //! as there is something of it.
 //!
 //! **A dynamic neighbour ends with its session**, once nothing of its routes is kept and its back-off
-//! is over: then its number is free for the next. Who is named in the configuration is never dynamic, also while it is
-//! shut down.
+//! is over: then its number is free for the next. Who is named in the configuration is never dynamic,
+//! also while it is shut down.
 
 use crate::engine::Engine;
 use crate::io::{Event, Now, Output};

@@ -194,8 +194,8 @@ impl Engine {
     }
 }
 
-/// RFC 7311 section 3.3: where it is not enabled the metric is treated as an attribute that nobody knows and
-/// that is not transitive: it is left out without a word.
+/// RFC 7311 section 3.3: where it is not enabled the metric is treated as an attribute that nobody
+/// knows and that is not transitive: it is left out without a word.
 fn without_aigp(mut attributes: Arc<PathAttributes>) -> Arc<PathAttributes> {
     if aigp::is_present(&attributes) {
         aigp::remove(Arc::make_mut(&mut attributes));
