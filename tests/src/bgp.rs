@@ -30,6 +30,16 @@ pub enum End {
     Closed,
 }
 
+/// A machine that was stopped for a moment interrupts whoever waits in it; nothing has happened.
+pub(crate) fn uninterrupted<T>(mut wait: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match wait() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
 /// A connection.
 #[derive(Debug)]
 pub struct Connection {
@@ -82,7 +92,7 @@ impl Connection {
                 }
             }
             let mut room = [0; 16384];
-            match self.stream.read(&mut room)? {
+            match uninterrupted(|| self.stream.read(&mut room))? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 count => self.rest.extend(&room[..count]),
             }
@@ -108,7 +118,7 @@ impl Connection {
         let mut room = [0; 16384];
         drop(self.stream.set_nonblocking(true));
         let closed = loop {
-            match self.stream.read(&mut room) {
+            match uninterrupted(|| self.stream.read(&mut room)) {
                 Ok(0) => break true,
                 Ok(count) => self.rest.extend(&room[..count]),
                 Err(error) => break error.kind() != io::ErrorKind::WouldBlock,
@@ -128,7 +138,7 @@ impl Connection {
     pub fn is_open(&self) -> bool {
         let mut room = [0; 1];
         drop(self.stream.set_nonblocking(true));
-        let peeked = self.stream.peek(&mut room);
+        let peeked = uninterrupted(|| self.stream.peek(&mut room));
         drop(self.stream.set_nonblocking(false));
         match peeked {
             Ok(count) => count > 0,

@@ -3,6 +3,7 @@
 //! **It has no opinion**: no table, no checks, no clock. Its hold time is 0, so nothing but the
 //! test makes it speak once its session is up.
 
+use crate::bgp::uninterrupted;
 use crate::fabric::Leaf;
 use crate::octets::{self, Update, kind};
 use crate::wait::eventually;
@@ -37,7 +38,7 @@ impl Speaker {
         // It ends with the connection.
         std::thread::spawn(move || {
             let mut room = vec![0; READ_OCTETS];
-            while let Ok(count @ 1..) = reading.read(&mut room) {
+            while let Ok(count @ 1..) = uninterrupted(|| reading.read(&mut room)) {
                 into.lock().expect("nobody panics with it").extend(&room[..count]);
             }
         });

@@ -196,7 +196,7 @@ fn shown_as_sent(site: &Site, asn: u32) {
         (format!("[2]:[0]:[48]:[{FAR}]"), &[100], vec![&l2]),
         (format!("[2]:[0]:[48]:[{FAR}]:[32]:[{FAR_IP}]"), &[100, 5000], vec![&l2, &l3, &router]),
         (format!("[2]:[0]:[48]:[{FAR}]:[128]:[{FAR_IP6}]"), &[100], vec![&l2]),
-        (format!("[3]:[0]:[32]:[{PEER}]"), &[], vec![&l2]),
+        (format!("[3]:[0]:[32]:[{PEER}]"), &[100], vec![&l2]),
         (format!("[4]:[{SEGMENT}]:[32]:[{PEER}]"), &[], vec![&l2]),
         (format!("[5]:[0]:[{}]:[{}]", v4.1, v4.0), &[5000], vec![&l3, &router]),
         (format!("[5]:[0]:[{}]:[{}]", v6.1, v6.0), &[5000], vec![&l3, &router]),
