@@ -156,7 +156,7 @@ impl Up {
     pub(crate) fn awaits_wants(&self) -> Option<Time> {
         let exchange = self.exchange(Family::RT_CONSTRAINT)?;
         let evpn = self.exchange(Family::EVPN).is_some_and(|evpn| !evpn.end_of_rib_sent);
-        (evpn && !exchange.end_of_rib_received).then_some(self.wants_until)
+        (evpn && !exchange.is_told()).then_some(self.wants_until)
     }
 }
 

@@ -124,6 +124,23 @@ fn a_reflector_that_restarts_says_that_wants_are_complete_when_it_has_heard_them
     assert_eq!(net.leaves[0].modes.last(), Some(&Mode::Sweep));
 }
 
+#[test]
+fn wants_that_cannot_be_read_any_more_are_not_waited_for() {
+    let families = [Family::EVPN, Family::RT_CONSTRAINT];
+    let mut reflector = speaks(2, &[1, 3], Ases::One, &families);
+    reflector.neighbors.iter_mut().for_each(|n| n.route_reflector_client = true);
+    let client = |n| speaks(n, &[2], Ases::One, &families);
+    let mut net = Net::up(vec![client(1), reflector, client(3)]);
+    net.unplug(2);
+    net.kill(1);
+    net.start_again(1, Vec::new());
+    net.advance(Duration::from_secs(30));
+    let told_all = |net: &Net| exchanged(net, 0, Family::EVPN).unwrap().end_of_rib_sent;
+    assert!(!told_all(&net), "the reflector waits for leaf 3 with what it wants");
+    give_up(&mut net, Family::RT_CONSTRAINT);
+    assert!(told_all(&net));
+}
+
 /// Three reflectors that are no clients of each other; leaf 4 is a client of the third.
 #[test]
 fn a_reflector_is_told_what_a_client_wants_although_another_reflector_wants_the_same() {
