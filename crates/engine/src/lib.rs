@@ -25,6 +25,7 @@
 )]
 
 mod add_path;
+mod budget;
 mod constraints;
 mod dynamic;
 mod energy;

@@ -1,5 +1,6 @@
 //! One neighbour: its session, its place in an update group, and what it is owed.
 
+use crate::budget::{Budget, Price};
 use crate::constraints::Wants;
 use crate::interface::FarEnd;
 use crate::io::{Event, Output};
@@ -33,8 +34,7 @@ pub(crate) const SEND_WINDOW_OCTETS: usize = 256 * 1024;
 const WANTS_WAIT: Duration = Duration::from_secs(60);
 /// How often a neighbour may want other routes than before, and how often at once. Each time all
 /// routes are looked at: who changes its mind without end must not keep us from our work for others.
-const WANTS_INTERVAL: Duration = Duration::from_secs(1);
-const WANTS_AT_ONCE: Duration = Duration::from_secs(8);
+const WANTS: Price = Price { each: Duration::from_secs(1), credit: Duration::from_secs(8) };
 /// What a link adds to the accumulated IGP metric, of which no IGP says the distance: not nothing
 /// (RFC 7311 section 3.4.3).
 const LINK_DISTANCE: u64 = 1;
@@ -86,8 +86,8 @@ pub(crate) struct Up {
     pub(crate) updates_unreported: u64,
     /// Until then what the neighbour wants is waited for, before it is told that it has everything.
     pub(crate) wants_until: Time,
-    /// Changes of what it wants are paid for up to then.
-    wants_paid: Time,
+    /// For changes of what it wants.
+    wants_budget: Budget,
     pub(crate) refreshes: Refreshes,
 }
 
@@ -139,17 +139,12 @@ impl Up {
     /// be told what there was when it came, always: that must not end before it has been told.
     pub(crate) fn may_want_anew(&mut self, now: Time) -> bool {
         let is_told = self.exchange(Family::EVPN).is_some_and(|evpn| evpn.end_of_rib_sent);
-        let may = !is_told || self.wants_anew_at() <= now;
-        if may && is_told {
-            self.wants_paid = self.wants_paid.max(now) + WANTS_INTERVAL;
-        }
-        may
+        !is_told || self.wants_budget.afford(now, WANTS)
     }
 
     /// From when on it may.
     pub(crate) fn wants_anew_at(&self) -> Time {
-        let paid = self.wants_paid.saturating_since(Time::ZERO);
-        Time::ZERO + (paid + WANTS_INTERVAL).saturating_sub(WANTS_AT_ONCE)
+        self.wants_budget.affords_at(WANTS)
     }
 
     /// Until when its memberships are waited for.
@@ -253,7 +248,7 @@ impl Peer {
             in_flight: 0,
             updates_unreported: 0,
             wants_until: now + WANTS_WAIT,
-            wants_paid: now,
+            wants_budget: Budget::default(),
             refreshes: Refreshes::default(),
         });
         self.up.as_ref()
@@ -410,12 +405,14 @@ pub(crate) fn outgoing(
     let mut out = attributes.clone();
     // RFC 2545 section 3: it means something on the link that it came by only.
     out.link_local = None;
-    if let Some(hop) = key.self_hop.filter(|_| becomes_ours(family, attributes, key)) {
+    let hop = key.self_hop.filter(|_| becomes_ours(family, attributes, key));
+    if let Some(hop) = hop {
         (out.next_hop, out.link_local) = (hop.address, hop.link_local);
-        aigp::increase(&mut out, LINK_DISTANCE);
     }
     if !key.aigp {
         aigp::remove(&mut out);
+    } else if hop.is_some() {
+        aigp::increase(&mut out, LINK_DISTANCE);
     }
     if key.audience != Audience::External {
         // RFC 4271 section 5.1.5: always present toward internal neighbours.

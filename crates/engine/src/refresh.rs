@@ -6,6 +6,7 @@
 //!
 //! Everything here is of one family, so that a refresh of one leaves the others alone.
 
+use crate::budget::{Budget, Price};
 use crate::engine::Engine;
 use crate::io::{Event, Now, Output};
 use crate::peer::{Peer, Up};
@@ -27,16 +28,15 @@ const END: u8 = 2;
 
 /// How often a neighbour may begin, and how often at once. Each begin looks at the whole table: who
 /// floods us with them must not keep us from our work for others.
-const BEGIN_INTERVAL: Duration = Duration::from_secs(1);
-const BEGIN_AT_ONCE: Duration = Duration::from_secs(8);
+const BEGINS: Price = Price { each: Duration::from_secs(1), credit: Duration::from_secs(8) };
 
 /// The refreshes of a session that is up.
 #[derive(Debug, Default)]
 pub(crate) struct Refreshes {
     /// Those that the neighbour has begun, and when each is over at the latest.
     incoming: BTreeMap<Family, Time>,
-    /// Those that it began are paid for up to then.
-    begun: BTreeMap<Family, Time>,
+    /// For those that it begins.
+    begins: BTreeMap<Family, Budget>,
     /// Those that we owe the neighbour.
     outgoing: BTreeMap<Family, Outgoing>,
     /// The log has been told that it begins before its End-of-RIB.
@@ -168,12 +168,10 @@ impl Engine {
             }
             return;
         }
-        let paid = up.refreshes.begun.get(&family).copied().unwrap_or_default().max(now.time);
-        if paid + BEGIN_INTERVAL > now.time + BEGIN_AT_ONCE {
+        if !up.refreshes.begins.entry(family).or_default().afford(now.time, BEGINS) {
             peer.session.note_refresh(now.time, family, RefreshStep::TooSoon);
             return;
         }
-        up.refreshes.begun.insert(family, paid + BEGIN_INTERVAL);
         up.refreshes.incoming.insert(family, until);
         peer.session.note_refresh(now.time, family, RefreshStep::Begun);
         if let Some(rib) = self.ribs.get_mut(family) {

@@ -15,24 +15,41 @@ pub const METRIC: u8 = 1;
 /// The metric of a route with these attributes: that of the first TLV which says one (RFC 7311
 /// section 3). Never [`u64::MAX`], which the decoder does not let in.
 pub fn metric(attributes: &PathAttributes) -> Option<u64> {
-    let raw = attributes.unknown.iter().find(|raw| raw.code == AIGP)?;
+    first_metric(attributes).map(|found| found.metric)
+}
+
+/// The first metric of a route.
+struct Found {
+    /// Which of the relayed attributes it is in.
+    attribute: usize,
+    /// Where its octets begin there.
+    place: usize,
+    metric: u64,
+}
+
+fn first_metric(attributes: &PathAttributes) -> Option<Found> {
+    let attribute = attributes.unknown.iter().position(|raw| raw.code == AIGP)?;
+    let raw = attributes.unknown.get(attribute)?;
     let Some(AttributeValue::Aigp(tlvs)) = relayed(raw) else { return None };
-    let first = tlvs.iter().find(|tlv| tlv.kind == METRIC)?;
-    <[u8; 8]>::try_from(first.value.as_ref()).ok().map(u64::from_be_bytes)
+    let mut place = TLV_HEAD;
+    for tlv in &tlvs {
+        if tlv.kind == METRIC {
+            let octets = <[u8; 8]>::try_from(tlv.value.as_ref()).ok()?;
+            return Some(Found { attribute, place, metric: u64::from_be_bytes(octets) });
+        }
+        place = place.saturating_add(tlv.value.len()).saturating_add(TLV_HEAD);
+    }
+    None
 }
 
 /// Adds a distance to the metric of a route whose next hop becomes the speaker itself; at the most
 /// it stays [`u64::MAX`] (RFC 7311 section 3.4.3). Without a metric nothing is done.
 pub fn increase(attributes: &mut PathAttributes, distance: u64) {
-    let Some(metric) = metric(attributes) else { return };
-    let Some(raw) = attributes.unknown.iter_mut().find(|raw| raw.code == AIGP) else { return };
-    let Some(AttributeValue::Aigp(tlvs)) = relayed(raw) else { return };
-    let before = tlvs.iter().take_while(|tlv| tlv.kind != METRIC);
-    let place = before.map(|tlv| tlv.value.len().saturating_add(TLV_HEAD)).sum::<usize>();
+    let Some(Found { attribute, place, metric }) = first_metric(attributes) else { return };
+    let Some(raw) = attributes.unknown.get_mut(attribute) else { return };
     let mut value = raw.value.to_vec();
-    let octets = value.iter_mut().skip(place.saturating_add(TLV_HEAD));
     let sum = metric.saturating_add(distance).to_be_bytes();
-    octets.zip(sum).for_each(|(octet, new)| *octet = new);
+    value.iter_mut().skip(place).zip(sum).for_each(|(octet, new)| *octet = new);
     raw.value = value.into();
 }
 
