@@ -119,8 +119,9 @@ impl Negotiated {
                 ours: offered_families(&self.sent),
                 theirs: offered_families(&self.received),
             });
-        } else if !self.missing_families().is_empty() {
-            notices.push(Notice::FamiliesMissing(self.missing_families()));
+        } else {
+            let missing = Some(self.missing_families()).filter(|missing| !missing.is_empty());
+            notices.extend(missing.map(Notice::FamiliesMissing));
         }
         if !self.four_octet_as {
             notices.push(Notice::TwoOctetAs);

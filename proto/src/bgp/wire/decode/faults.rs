@@ -29,9 +29,7 @@ pub(super) struct Faults {
 impl Faults {
     #[cold]
     pub(super) fn note(&mut self, error: WireError, action: Action) {
-        if self.errors.len() < ERRORS_MAX {
-            self.errors.push(UpdateError { error, action });
-        }
+        self.keep(error, action);
         self.action = self.action.max(action);
     }
 
@@ -45,10 +43,14 @@ impl Faults {
     /// Notes what is wrong with single routes and has been acted on.
     #[cold]
     pub(super) fn note_routes(&mut self, error: WireError, action: Action) {
+        self.keep(error, action);
+        self.routes_action = self.routes_action.max(action);
+    }
+
+    fn keep(&mut self, error: WireError, action: Action) {
         if self.errors.len() < ERRORS_MAX {
             self.errors.push(UpdateError { error, action });
         }
-        self.routes_action = self.routes_action.max(action);
     }
 
     /// Takes over what is wrong with single routes: it has been acted on, so none of it withdraws

@@ -89,12 +89,11 @@ pub(super) fn unreach(
 ) -> Result<Unreach, Refusal> {
     let mut value = found.value;
     let family = family(&mut value, &found)?;
-    let is_agreed = context.families.contains(family);
-    if value.is_empty() && !is_agreed {
+    if value.is_empty() && !context.families.contains(family) {
         // The End-of-RIB of a family that nobody waits for says nothing.
         return Ok(Unreach::default());
     }
-    let empty = (value.is_empty() && is_agreed).then_some(family);
+    let empty = value.is_empty().then_some(family);
     if !is_ours(family, found.value, context, faults) {
         return Ok(Unreach { ours: None, empty });
     }

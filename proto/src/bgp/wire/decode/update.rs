@@ -132,8 +132,7 @@ impl Update {
     /// other routes have no part in it.
     fn withdraw_prefixes_without_a_way(&mut self, list: Reader<'_>, faults: &mut Faults) {
         let Some(attributes) = self.attributes.clone() else { return };
-        let mac = attributes.router_mac();
-        let wrong = |route: &Route| no_way(route, mac);
+        let wrong = |route: &Route| no_way(route, &attributes);
         let Some(field) = self.announced.iter().find_map(wrong) else { return };
         faults.note_routes(list.error(field, ErrorKind::Conflict), Action::TreatAsWithdraw);
         let (mut bad, mut bad_ids) = (Vec::new(), Vec::new());
@@ -172,12 +171,13 @@ impl Update {
     }
 }
 
-/// What is missing of a type 5 route with this router's MAC (RFC 9136 sections 3.1 and 3.2). With a
-/// gateway the MAC says nothing; a segment, or a MAC, may stand in for the label.
-fn no_way(route: &Route, mac: Option<MacAddr>) -> Option<&'static str> {
+/// What is missing of a type 5 route (RFC 9136 sections 3.1 and 3.2). With a gateway the router's MAC
+/// says nothing; a segment, or a MAC, may stand in for the label.
+fn no_way(route: &Route, attributes: &PathAttributes) -> Option<&'static str> {
     if !matches!(route.key, RouteKey::IpPrefix { .. }) || route.gateway.is_some() {
         return None;
     }
+    let mac = attributes.router_mac();
     if mac.is_some_and(MacAddr::is_multicast) {
         return Some("router's MAC of an IP prefix route");
     }
