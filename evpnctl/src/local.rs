@@ -6,13 +6,16 @@
 use crate::out::{self, Form};
 use crate::text::counted;
 use crate::{Exit, Failure, Outcome};
-use evpn_config::{Errors, Loaded, MAX_SOURCE_OCTETS, SECRET_FILE_MAX, SecretFile, Source};
+use evpn_config::{Errors, Loaded, MAX_SOURCE_OCTETS, SecretFile, Source};
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use serde::Serialize;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+/// The file of a configuration's folder that has to be there.
+pub(crate) const MAIN_FILE: &str = "evpnd.toml";
 
 /// The answer in JSON.
 #[derive(Serialize)]
@@ -84,10 +87,7 @@ fn unusable(loaded: &Loaded) -> Vec<Problem> {
 fn secret(file: &SecretFile<'_>) -> io::Result<(u32, String)> {
     let opened = File::open(file.path)?;
     let mode = opened.metadata()?.permissions().mode();
-    let mut text = String::new();
-    let limit = u64::try_from(SECRET_FILE_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    opened.take(limit).read_to_string(&mut text)?;
-    Ok((mode, text))
+    Ok((mode, SecretFile::text(opened)?))
 }
 
 fn complain(errors: &Errors) {
@@ -119,7 +119,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Source>, Failure> {
     if !path.is_dir() {
         return Ok(vec![read_file(path, path.display().to_string())?]);
     }
-    let mut sources = vec![read_file(&path.join("evpnd.toml"), "evpnd.toml".to_owned())?];
+    let mut sources = vec![read_file(&path.join(MAIN_FILE), MAIN_FILE.to_owned())?];
     let folder = path.join("conf.d");
     let entries = match fs::read_dir(&folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(sources),

@@ -3,9 +3,9 @@
 //! **They are read as late as they are needed**, and judged by the very rules that `config check`
 //! judges them by.
 
-use evpn_config::{Config, SECRET_FILE_MAX, SecretFile};
+use evpn_config::{Config, SecretFile};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 
 /// The first line of a file that nobody else may read.
@@ -27,10 +27,7 @@ pub(crate) fn problems(config: &Config) -> Vec<String> {
 fn found(file: &SecretFile<'_>) -> io::Result<(u32, String)> {
     let opened = File::open(file.path)?;
     let mode = opened.metadata()?.permissions().mode();
-    let mut text = String::new();
-    let limit = u64::try_from(SECRET_FILE_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    opened.take(limit).read_to_string(&mut text)?;
-    Ok((mode, text))
+    Ok((mode, SecretFile::text(opened)?))
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ pub use schema::unicast::Unicast;
 pub use schema::vni::VniConfig;
 pub use schema::vrf::{DEFAULT_VRF, Prefix, Redistribute, Vrf};
 pub use schema::{KeyDoc, schema_keys};
-pub use secret::{SECRET_FILE_MAX, SECRET_FORBIDDEN_MODE, SecretFile, TCP_MD5_KEY_MAX};
+pub use secret::{SECRET_FORBIDDEN_MODE, SecretFile, TCP_MD5_KEY_MAX};
 pub use source::{MAX_SOURCE_OCTETS, Source};
 pub use value::{Bandwidth, DrainTime, Endpoint, PeerAs, RdChoice, RtChoice, show_duration};
 

@@ -4,12 +4,13 @@
 //! **A secret that others could read is not taken**: it is none any more.
 
 use crate::{Config, Feed, Loaded, Origin};
+use std::io::{self, Read};
 use std::path::Path;
 
 /// Permissions that a secret's file must not have: anything for others, writing for the group.
 pub const SECRET_FORBIDDEN_MODE: u32 = 0o027;
 /// The longest file of a secret, in octets.
-pub const SECRET_FILE_MAX: usize = 4096;
+const FILE_MAX: usize = 4096;
 /// Octets of a key of TCP MD5 at most (`TCP_MD5SIG_MAXKEYLEN`).
 pub const TCP_MD5_KEY_MAX: usize = 80;
 
@@ -65,11 +66,22 @@ impl<'c> SecretFile<'c> {
 
     /// That of a password, which may be as long as its file.
     pub fn login(whose: impl Into<String>, path: &'c Path) -> Self {
-        Self { whose: whose.into(), path, longest: SECRET_FILE_MAX }
+        Self { whose: whose.into(), path, longest: FILE_MAX }
     }
 
-    /// The secret, given the permissions of its file and what stands there. More than
-    /// [`SECRET_FILE_MAX`] octets and one need not be read.
+    /// What stands in its file, as much as can be of use: the whole of a good one, and of one that is
+    /// too long enough for [`SecretFile::secret`] to tell.
+    ///
+    /// # Errors
+    /// That of reading.
+    pub fn text(file: impl Read) -> io::Result<String> {
+        let mut text = String::new();
+        let limit = u64::try_from(FILE_MAX).unwrap_or(u64::MAX).saturating_add(1);
+        file.take(limit).read_to_string(&mut text)?;
+        Ok(text)
+    }
+
+    /// The secret, given the permissions of its file and [what stands there](Self::text).
     ///
     /// # Errors
     /// The file's name and what is wrong with it.
@@ -81,10 +93,8 @@ impl<'c> SecretFile<'c> {
                 mode & 0o777
             ));
         }
-        if text.len() > SECRET_FILE_MAX {
-            return Err(format!(
-                "{shown} is longer than {SECRET_FILE_MAX} octets: it is no password"
-            ));
+        if text.len() > FILE_MAX {
+            return Err(format!("{shown} is longer than {FILE_MAX} octets: it is no password"));
         }
         let secret = text.lines().next().unwrap_or_default();
         if secret.is_empty() {

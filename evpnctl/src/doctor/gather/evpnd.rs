@@ -20,8 +20,6 @@ use std::time::Duration;
 
 /// Where a configuration is unless told otherwise.
 pub(crate) const USUAL_CONFIG: &str = "/etc/evpnd";
-/// The file of its folder that has to be there.
-const MAIN_FILE: &str = "evpnd.toml";
 /// How long each question may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// BGP's port.
@@ -136,7 +134,7 @@ pub(super) fn configuration(named: Option<&Path>, asked: &Asked) -> Configuratio
 
 /// What is missing of a configuration: in a folder that is there, its main file.
 fn main_file(path: PathBuf) -> PathBuf {
-    if path.is_dir() { path.join(MAIN_FILE) } else { path }
+    if path.is_dir() { path.join(local::MAIN_FILE) } else { path }
 }
 
 /// A folder from outside.

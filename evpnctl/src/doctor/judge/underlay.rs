@@ -7,6 +7,7 @@ use super::super::facts::{ConfigFound, Told};
 use super::super::finding::{Finding, State};
 use super::or_ok;
 use super::served::{Fabric, LOOPBACK};
+use crate::local::MAIN_FILE;
 use evpn_dataplane::facts::{Link, LinkKind};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
@@ -96,7 +97,7 @@ fn unannounced(fabric: &Fabric<'_>, told: &Told, vtep: IpAddr, device: &str) -> 
 fn written_in(fabric: &Fabric<'_>) -> String {
     match &fabric.facts.config {
         ConfigFound::Valid(path) if path.extension().is_some() => path.display().to_string(),
-        ConfigFound::Valid(folder) => folder.join("evpnd.toml").display().to_string(),
+        ConfigFound::Valid(folder) => folder.join(MAIN_FILE).display().to_string(),
         _ => "/etc/evpnd/evpnd.toml".to_owned(),
     }
 }
