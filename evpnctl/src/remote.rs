@@ -194,35 +194,32 @@ impl Remote {
                 let page = all(args.limit, async |limit, cursor| {
                     self.client.macs(&HostQuery { vni, limit, cursor }).await
                 });
-                let page = page.await?;
-                if let Some(number) = self.missing(vni, &page).await? {
-                    return Ok(no_vni(number));
-                }
-                self.answer(&page, show::evpn::macs)
+                self.hosts(vni, &page.await?, show::evpn::macs).await
             }
             ShowEvpn::Arp(args) => {
                 let vni = host_vni(args).map_err(Failure::Usage)?;
                 let page = all(args.limit, async |limit, cursor| {
                     self.client.arp(&HostQuery { vni, limit, cursor }).await
                 });
-                let page = page.await?;
-                if let Some(number) = self.missing(vni, &page).await? {
-                    return Ok(no_vni(number));
-                }
-                self.answer(&page, show::evpn::arp)
+                self.hosts(vni, &page.await?, show::evpn::arp).await
             }
         }
     }
 
-    /// The VNI that was asked for, if it has no hosts because it is not served at all.
-    async fn missing<T>(
+    /// Shows the hosts of a VNI; where there are none, it may be since it is not served at all.
+    async fn hosts<T: Serialize>(
         &self,
         vni: Option<u32>,
         page: &Page<T>,
-    ) -> Result<Option<u32>, ClientError> {
-        let Some(number) = vni.filter(|_| page.items.is_empty()) else { return Ok(None) };
-        let vnis = self.client.vnis().await?;
-        Ok(Some(number).filter(|number| vnis.iter().all(|vni| vni.vni != *number)))
+        text: impl FnOnce(&Page<T>) -> String,
+    ) -> Outcome {
+        if let Some(number) = vni.filter(|_| page.items.is_empty()) {
+            let vnis = self.client.vnis().await?;
+            if vnis.iter().all(|vni| vni.vni != number) {
+                return Ok(no_vni(number));
+            }
+        }
+        self.answer(page, text)
     }
 
     async fn order(&self, order: &EnergyOrder) -> Outcome {

@@ -55,16 +55,18 @@ impl From<IpAddr> for Whom {
 impl Whom {
     /// What to say to `ip route get`.
     fn route(&self) -> String {
-        match (&self.id, self.address) {
-            (NeighborId::Interface(name), Some(address)) => format!("{address} dev {name}"),
-            (id, _) => id.to_string(),
-        }
+        self.on_its_link(" dev ")
     }
 
     /// What to say to `ping` (RFC 4007 section 11).
     fn reach(&self) -> String {
+        self.on_its_link("%")
+    }
+
+    /// Its address, with the interface where it means something only there.
+    fn on_its_link(&self, joined_by: &str) -> String {
         match (&self.id, self.address) {
-            (NeighborId::Interface(name), Some(address)) => format!("{address}%{name}"),
+            (NeighborId::Interface(name), Some(address)) => format!("{address}{joined_by}{name}"),
             (id, _) => id.to_string(),
         }
     }

@@ -32,7 +32,7 @@ pub(super) fn see(view: View<'_>) -> Seen {
     let enabled: Vec<&Neighbor<'_>> = neighbors.iter().filter(|n| !n.settings.shutdown).collect();
     // A dynamic one that is away is nothing to wait for.
     let down = enabled.iter().filter(|n| !n.is_established() && n.dynamic.is_none());
-    let lacking = enabled.iter().flat_map(|n| [lacks(n), gave_up(n)]).flatten();
+    let lacking = enabled.iter().flat_map(|n| lacks(n));
     let owing = enabled.iter().filter(|n| n.owes_end_of_rib(now));
     Seen {
         mode: view.mode(),
@@ -58,19 +58,19 @@ fn why_down(view: View<'_>, neighbor: &Neighbor<'_>) -> String {
     }
 }
 
-/// Who does not know of route target constraints is told everything, and that is all.
-fn lacks(neighbor: &Neighbor<'_>) -> Option<String> {
+/// Families that are not exchanged although the session stands, each lot with why.
+fn lacks(neighbor: &Neighbor<'_>) -> impl Iterator<Item = String> {
+    // Who does not know of route target constraints is told everything, and that is all.
     let missing = super::family::missing(neighbor).filter(|f| *f != AddressFamily::RtConstraint);
-    let missing: Vec<String> = missing.map(|family| family.to_string()).collect();
-    let id = neighbor.id();
-    (!missing.is_empty()).then(|| format!("{id}: {} not negotiated", missing.join(", ")))
-}
-
-fn gave_up(neighbor: &Neighbor<'_>) -> Option<String> {
-    let families: Vec<String> =
-        super::family::given_up(neighbor).map(|family| family.to_string()).collect();
-    let id = neighbor.id();
-    (!families.is_empty()).then(|| format!("{id}: {} given up after an error", families.join(", ")))
+    let lots = [
+        (missing.collect::<Vec<_>>(), "not negotiated"),
+        (super::family::given_up(neighbor).collect(), "given up after an error"),
+    ];
+    let id = neighbor.id().clone();
+    lots.into_iter().filter(|(families, _)| !families.is_empty()).map(move |(families, why)| {
+        let names: Vec<String> = families.iter().map(ToString::to_string).collect();
+        format!("{id}: {} {why}", names.join(", "))
+    })
 }
 
 /// The checks, in the order in which they pass at start.
